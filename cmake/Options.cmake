@@ -1,0 +1,35 @@
+# Language level, warnings, one -march for the whole project (Eigen's alignment is part of its ABI), sanitizers.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(DEHVF_MARCH -march=x86-64-v3)
+endif()
+set(DEHVF_WARNINGS -Wall -Wextra -Werror)
+# Contraction would let the compiler decide where to round; bits must not depend on inlining.
+set(DEHVF_CXX_OPTIONS ${DEHVF_WARNINGS} ${DEHVF_MARCH} -ffp-contract=off)
+
+if(DEHVF_SANITIZE)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DEHVF_SANITIZE}>
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>)
+  add_link_options(-fsanitize=${DEHVF_SANITIZE})
+endif()
+
+find_program(DEHVF_CCACHE ccache)
+if(DEHVF_CCACHE)
+  set(ENV{CCACHE_NOHASHDIR} 1)
+  set(_launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+                CCACHE_SLOPPINESS=pch_defines,time_macros ${DEHVF_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${_launcher})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${_launcher})
+endif()
+find_program(DEHVF_MOLD mold)
+if(DEHVF_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()

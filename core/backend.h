@@ -1,0 +1,75 @@
+// What a device can do with bytes: allocate, copy, order work on streams. One Backend per device, owned by the
+// Runtime, which main() makes first and which dies last (GPU handles in globals are what crashes at exit).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/device.h"
+
+namespace dehvf {
+
+/// A queue of work and a mark in it: handles of the backend that made them. The CPU runs in line and uses none.
+struct Stream {
+  Device device;
+  void* handle = nullptr;
+};
+struct Event {
+  Device device;
+  void* handle = nullptr;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual Device device() const = 0;
+  virtual void* allocate(size_t bytes, Stream stream) = 0;  // aligned to 256; throws DeviceError when out of memory
+  virtual void free(void* data, size_t bytes, Stream stream) noexcept = 0;
+  virtual void* allocate_pinned(size_t bytes) = 0;  // host memory that the device can copy from asynchronously
+  virtual void free_pinned(void* data, size_t bytes) noexcept = 0;
+  virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes, Stream) = 0;
+  virtual void fill_bytes(void* data, int byte, size_t bytes, Stream stream) = 0;
+  virtual Stream make_stream() = 0;
+  virtual Event record(Stream stream) = 0;
+  virtual void wait(Stream stream, Event event) = 0;  // work queued on `stream` from now on runs after `event`
+  virtual void synchronize(Stream stream) = 0;        // blocks the calling thread
+  virtual size_t bytes_in_use() const = 0;
+  virtual size_t peak_bytes() const = 0;
+};
+
+struct RuntimeOptions {
+  int threads = 0;      // CPU threads; 0 takes what the machine has. Results never depend on it
+  bool poison = false;  // tests: new CPU memory is filled with NaN and fenced; a touched fence aborts the free
+};
+
+/// Owns the backends. Exactly one lives at a time.
+class Runtime {
+ public:
+  explicit Runtime(RuntimeOptions options = {});
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+ private:
+  std::vector<std::unique_ptr<Backend>> backends_;
+};
+
+Backend& backend(Device device);          // throws DeviceError when the device is absent, saying what is there
+bool has_device(Device device);
+Stream current_stream(Device device);     // the stream on which ops of this thread run
+int64_t damaged_fences();                 // with RuntimeOptions::poison: allocations written outside their bounds
+
+/// Makes `stream` current on this thread until the scope ends.
+class StreamScope {
+ public:
+  explicit StreamScope(Stream stream);
+  ~StreamScope();
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+
+ private:
+  Stream previous_;
+};
+
+}  // namespace dehvf

@@ -10,7 +10,7 @@
 
 namespace dehvf {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 /// Parses `text`; throws IoError "<what>: ..." on invalid JSON, a repeated key or nesting deeper than 64.
 Json parse_json(std::string_view text, std::string_view what);

@@ -1,0 +1,61 @@
+#include "core/backend.h"
+
+#include <array>
+#include <atomic>
+
+#include "core/backend_factory.h"
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace dehvf {
+namespace {
+
+std::atomic<std::vector<std::unique_ptr<Backend>>*> live_backends{nullptr};
+thread_local std::array<Stream, 3> streams{};  // by device kind; a null handle is the device's default stream
+
+Backend* find_backend(Device device) {
+  if (auto* backends = live_backends.load())
+    for (const auto& candidate : *backends)
+      if (candidate->device() == device) return candidate.get();
+  return nullptr;
+}
+
+}  // namespace
+
+Runtime::Runtime(RuntimeOptions options) {
+  require<Error>(live_backends.load() == nullptr, "runtime: another one is alive");
+  set_cpu_threads(options.threads);
+  for (DeviceKind kind : Registry<BackendFactory>::instance().keys())
+    Registry<BackendFactory>::instance().find(kind)(options, backends_);
+  live_backends.store(&backends_);
+}
+
+Runtime::~Runtime() {
+  live_backends.store(nullptr);
+  set_cpu_threads(1);
+}
+
+Backend& backend(Device device) {
+  if (Backend* found = find_backend(device)) return *found;
+  std::string present;
+  if (auto* backends = live_backends.load())
+    for (const auto& candidate : *backends) present += concat(present.empty() ? "" : ", ", candidate->device());
+  fail<DeviceError>("device ", device, " is not here; present: ", present.empty() ? "none (no Runtime)" : present,
+                    "; run dehvf doctor");
+}
+
+bool has_device(Device device) { return find_backend(device) != nullptr; }
+
+Stream current_stream(Device device) {
+  Stream stream = streams.at(size_t(device.kind));
+  if (stream.device != device) stream = {device, nullptr};
+  return stream;
+}
+
+StreamScope::StreamScope(Stream stream) : previous_(streams.at(size_t(stream.device.kind))) {
+  streams.at(size_t(stream.device.kind)) = stream;
+}
+
+StreamScope::~StreamScope() { streams.at(size_t(previous_.device.kind)) = previous_; }
+
+}  // namespace dehvf

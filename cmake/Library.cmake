@@ -3,9 +3,13 @@
 # library drops object files that nothing calls. Executables link DEHVF_OBJECTS directly for the same reason.
 function(dehvf_library folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
   add_library(dehvf_${folder} OBJECT ${sources})
   target_include_directories(dehvf_${folder} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(dehvf_${folder} PRIVATE ${DEHVF_CXX_OPTIONS})
+  target_compile_definitions(dehvf_${folder} PUBLIC EIGEN_DONT_PARALLELIZE)
   target_link_libraries(dehvf_${folder} PUBLIC Threads::Threads ${ARGN})
   set_property(GLOBAL APPEND PROPERTY DEHVF_OBJECTS dehvf_${folder})
 endfunction()

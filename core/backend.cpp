@@ -39,8 +39,10 @@ Backend& backend(Device device) {
   if (Backend* found = find_backend(device)) return *found;
   std::string present;
   if (auto* backends = live_backends.load())
-    for (const auto& candidate : *backends) present += concat(present.empty() ? "" : ", ", candidate->device());
-  fail<DeviceError>("device ", device, " is not here; present: ", present.empty() ? "none (no Runtime)" : present,
+    for (const auto& candidate : *backends)
+      present += concat(present.empty() ? "" : ", ", candidate->device());
+  fail<DeviceError>("device ", device,
+                    " is not here; present: ", present.empty() ? "none (no Runtime)" : present,
                     "; run dehvf doctor");
 }
 

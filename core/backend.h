@@ -1,5 +1,6 @@
-// What a device can do with bytes: allocate, copy, order work on streams. One Backend per device, owned by the
-// Runtime, which main() makes first and which dies last (GPU handles in globals are what crashes at exit).
+// What a device can do with bytes: allocate, copy, order work on streams. One Backend per device, owned by
+// the Runtime, which main() makes first and which dies last (GPU handles in globals are what crashes at
+// exit).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,8 @@
 
 namespace dehvf {
 
-/// A queue of work and a mark in it: handles of the backend that made them. The CPU runs in line and uses none.
+/// A queue of work and a mark in it: handles of the backend that made them. The CPU runs in line and uses
+/// none.
 struct Stream {
   Device device;
   void* handle = nullptr;
@@ -24,23 +26,28 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual Device device() const = 0;
-  virtual void* allocate(size_t bytes, Stream stream) = 0;  // aligned to 256; throws DeviceError when out of memory
+  virtual void* allocate(size_t bytes,
+                         Stream stream) = 0;  // aligned to 256; throws DeviceError when out of memory
   virtual void free(void* data, size_t bytes, Stream stream) noexcept = 0;
-  virtual void* allocate_pinned(size_t bytes) = 0;  // host memory that the device can copy from asynchronously
+  virtual void* allocate_pinned(
+      size_t bytes) = 0;  // host memory that the device can copy from asynchronously
   virtual void free_pinned(void* data, size_t bytes) noexcept = 0;
-  virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes, Stream) = 0;
+  virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
+                    Stream) = 0;
   virtual void fill_bytes(void* data, int byte, size_t bytes, Stream stream) = 0;
   virtual Stream make_stream() = 0;
   virtual Event record(Stream stream) = 0;
-  virtual void wait(Stream stream, Event event) = 0;  // work queued on `stream` from now on runs after `event`
-  virtual void synchronize(Stream stream) = 0;        // blocks the calling thread
+  virtual void wait(Stream stream,
+                    Event event) = 0;           // work queued on `stream` from now on runs after `event`
+  virtual void synchronize(Stream stream) = 0;  // blocks the calling thread
   virtual size_t bytes_in_use() const = 0;
   virtual size_t peak_bytes() const = 0;
 };
 
 struct RuntimeOptions {
-  int threads = 0;      // CPU threads; 0 takes what the machine has. Results never depend on it
-  bool poison = false;  // tests: new CPU memory is filled with NaN and fenced; a touched fence aborts the free
+  int threads = 0;  // CPU threads; 0 takes what the machine has. Results never depend on it
+  bool poison =
+      false;  // tests: new CPU memory is filled with NaN and fenced; a touched fence aborts the free
 };
 
 /// Owns the backends. Exactly one lives at a time.
@@ -55,10 +62,10 @@ class Runtime {
   std::vector<std::unique_ptr<Backend>> backends_;
 };
 
-Backend& backend(Device device);          // throws DeviceError when the device is absent, saying what is there
+Backend& backend(Device device);  // throws DeviceError when the device is absent, saying what is there
 bool has_device(Device device);
-Stream current_stream(Device device);     // the stream on which ops of this thread run
-int64_t damaged_fences();                 // with RuntimeOptions::poison: allocations written outside their bounds
+Stream current_stream(Device device);  // the stream on which ops of this thread run
+int64_t damaged_fences();  // with RuntimeOptions::poison: allocations written outside their bounds
 
 /// Makes `stream` current on this thread until the scope ends.
 class StreamScope {

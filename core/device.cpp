@@ -14,16 +14,20 @@ Device device_named(std::string_view name) {
     int index = -1;
     const auto digits = name.substr(5);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error == std::errc{} && end == digits.data() + digits.size() && index >= 0) return {DeviceKind::cuda, index};
+    if (error == std::errc{} && end == digits.data() + digits.size() && index >= 0)
+      return {DeviceKind::cuda, index};
   }
   fail<DeviceError>("device: wanted cpu, cuda, cuda:N or emulator, found '", name, "'");
 }
 
 std::ostream& operator<<(std::ostream& out, DeviceKind kind) {
   switch (kind) {
-    case DeviceKind::cpu: return out << "cpu";
-    case DeviceKind::cuda: return out << "cuda";
-    case DeviceKind::emulator: return out << "emulator";
+    case DeviceKind::cpu:
+      return out << "cpu";
+    case DeviceKind::cuda:
+      return out << "cuda";
+    case DeviceKind::emulator:
+      return out << "emulator";
   }
   return out;
 }

@@ -5,6 +5,7 @@
 
 namespace dehvf {
 
-std::string cuda_report();  // one line: devices found, or why there are none; provided by cuda/ or cuda/no_cuda.cpp
+std::string
+cuda_report();  // one line: devices found, or why there are none; provided by cuda/ or cuda/no_cuda.cpp
 
 }  // namespace dehvf

@@ -12,12 +12,13 @@ struct Entry {
 constexpr std::array<Entry, 8> kEntries{
     {{"f32", 4}, {"bf16", 2}, {"f16", 2}, {"f64", 8}, {"i32", 4}, {"i64", 8}, {"u8", 1}, {"f8e4m3", 1}}};
 
-// Rounds |x| to a small float with `mantissa` bits and exponent bias `bias`, to nearest even; subnormals included.
+// Rounds |x| to a small float with `mantissa` bits and exponent bias `bias`, to nearest even; subnormals
+// included.
 uint32_t encode_magnitude(float x, int mantissa, int bias) {
   const float magnitude = std::fabs(x);
   if (magnitude == 0) return 0;
   int exponent = 0;
-  std::frexp(magnitude, &exponent);                       // magnitude = m * 2^exponent, m in [0.5, 1)
+  std::frexp(magnitude, &exponent);                              // magnitude = m * 2^exponent, m in [0.5, 1)
   const int unit = std::max(exponent - 1, 1 - bias) - mantissa;  // exponent of the last kept bit
   const auto steps = uint32_t(std::nearbyint(std::ldexp(magnitude, -unit)));
   const uint32_t base = uint32_t(std::max(exponent - 1 + bias, 1) - 1) << mantissa;
@@ -49,22 +50,29 @@ std::ostream& operator<<(std::ostream& out, DType dtype) { return out << name_of
 
 f16::f16(float x) {
   const uint16_t sign = std::signbit(x) ? 0x8000 : 0;
-  if (std::isnan(x)) bits = sign | 0x7e00;
-  else if (std::fabs(x) >= 65520.0f) bits = sign | 0x7c00;  // rounds to infinity
-  else bits = uint16_t(sign | encode_magnitude(x, 10, 15));
+  if (std::isnan(x))
+    bits = sign | 0x7e00;
+  else if (std::fabs(x) >= 65520.0f)
+    bits = sign | 0x7c00;  // rounds to infinity
+  else
+    bits = uint16_t(sign | encode_magnitude(x, 10, 15));
 }
 
 f16::operator float() const {
-  const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = (bits >> 10) & 0x1f, fraction = bits & 0x3ff;
+  const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = (bits >> 10) & 0x1f,
+                 fraction = bits & 0x3ff;
   if (exponent == 0x1f) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-  if (exponent == 0) return std::bit_cast<float>(sign) + (sign ? -1.0f : 1.0f) * decode_magnitude(fraction, 10, 15);
+  if (exponent == 0)
+    return std::bit_cast<float>(sign) + (sign ? -1.0f : 1.0f) * decode_magnitude(fraction, 10, 15);
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
 }
 
 f8e4m3::f8e4m3(float x) {
   const uint8_t sign = std::signbit(x) ? 0x80 : 0;
-  if (std::isnan(x) || std::fabs(x) >= 464.0f) bits = sign | 0x7f;  // e4m3 has no infinity
-  else bits = uint8_t(sign | encode_magnitude(x, 3, 7));
+  if (std::isnan(x) || std::fabs(x) >= 464.0f)
+    bits = sign | 0x7f;  // e4m3 has no infinity
+  else
+    bits = uint8_t(sign | encode_magnitude(x, 3, 7));
 }
 
 f8e4m3::operator float() const {

@@ -16,8 +16,8 @@ namespace dehvf {
 
 enum class DType : uint8_t { f32, bf16, f16, f64, i32, i64, u8, f8e4m3 };
 
-size_t size_of(DType dtype);              // bytes of one element
-std::string_view name_of(DType dtype);    // "f32", "bf16", ...
+size_t size_of(DType dtype);               // bytes of one element
+std::string_view name_of(DType dtype);     // "f32", "bf16", ...
 DType dtype_named(std::string_view name);  // throws DTypeError with the known names
 bool is_float(DType dtype);
 std::ostream& operator<<(std::ostream& out, DType dtype);
@@ -52,13 +52,20 @@ struct f8e4m3 {
 
 template <class T>
 constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, bf16>) return DType::bf16;
-  else if constexpr (std::is_same_v<T, f16>) return DType::f16;
-  else if constexpr (std::is_same_v<T, double>) return DType::f64;
-  else if constexpr (std::is_same_v<T, int32_t>) return DType::i32;
-  else if constexpr (std::is_same_v<T, int64_t>) return DType::i64;
-  else if constexpr (std::is_same_v<T, uint8_t>) return DType::u8;
+  if constexpr (std::is_same_v<T, float>)
+    return DType::f32;
+  else if constexpr (std::is_same_v<T, bf16>)
+    return DType::bf16;
+  else if constexpr (std::is_same_v<T, f16>)
+    return DType::f16;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::f64;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return DType::i32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return DType::i64;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return DType::u8;
   else {
     static_assert(std::is_same_v<T, f8e4m3>, "not an element type");
     return DType::f8e4m3;
@@ -69,15 +76,21 @@ constexpr DType dtype_of() {
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-/// Calls fn(std::type_identity<T>{}) for the floating-point type behind `dtype`; the one place that lists them.
+/// Calls fn(std::type_identity<T>{}) for the floating-point type behind `dtype`; the one place that lists
+/// them.
 template <class Fn>
 decltype(auto) visit_float(DType dtype, Fn&& fn) {
   switch (dtype) {
-    case DType::f32: return fn(std::type_identity<float>{});
-    case DType::bf16: return fn(std::type_identity<bf16>{});
-    case DType::f16: return fn(std::type_identity<f16>{});
-    case DType::f64: return fn(std::type_identity<double>{});
-    default: fail<DTypeError>("wanted a dtype to compute in (f32, bf16, f16, f64), found ", dtype);
+    case DType::f32:
+      return fn(std::type_identity<float>{});
+    case DType::bf16:
+      return fn(std::type_identity<bf16>{});
+    case DType::f16:
+      return fn(std::type_identity<f16>{});
+    case DType::f64:
+      return fn(std::type_identity<double>{});
+    default:
+      fail<DTypeError>("wanted a dtype to compute in (f32, bf16, f16, f64), found ", dtype);
   }
 }
 

@@ -17,7 +17,8 @@ void Trace::add(std::string_view kernel, double seconds) {
 
 void Trace::add_product(std::string_view kernel, const Product& product) {
   products.push_back(product);
-  lines[std::string(kernel)].flops += 2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k);
+  lines[std::string(kernel)].flops +=
+      2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k);
 }
 
 }  // namespace dehvf

@@ -117,8 +117,10 @@ int cpu_threads() { return pool() ? pool()->threads() : 1; }
 void parallel_for(int64_t tasks, const std::function<void(int64_t)>& task) {
   Job job{.task = &task, .tasks = tasks};
   std::unique_lock lock(pool_mutex, std::defer_lock);
-  if (tasks > 1 && !inside_task && lock.try_lock() && pool()) pool()->run(job);
-  else job.work();
+  if (tasks > 1 && !inside_task && lock.try_lock() && pool())
+    pool()->run(job);
+  else
+    job.work();
   if (job.error) std::rethrow_exception(job.error);
 }
 

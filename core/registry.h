@@ -1,5 +1,5 @@
-// Things that provide themselves: a tag names a key and an entry type, and every file that offers an entry holds a
-// Provide object. The same template serves kernels, backends and fusion operators.
+// Things that provide themselves: a tag names a key and an entry type, and every file that offers an entry
+// holds a Provide object. The same template serves kernels, backends and fusion operators.
 #pragma once
 
 #include <map>

@@ -25,8 +25,8 @@ Tensor::Tensor(const Shape& shape, DType dtype, Device device)
 
 Tensor::Tensor(std::shared_ptr<Storage> storage, size_t offset, const Shape& shape, DType dtype)
     : storage_(std::move(storage)), offset_(offset), shape_(shape), dtype_(dtype) {
-  require(offset_ % size_of(dtype) == 0 && offset_ + bytes() <= storage_->bytes(), "tensor ", shape, " of ", dtype,
-          " at byte ", offset, " does not fit into ", storage_->bytes(), " bytes");
+  require(offset_ % size_of(dtype) == 0 && offset_ + bytes() <= storage_->bytes(), "tensor ", shape, " of ",
+          dtype, " at byte ", offset, " does not fit into ", storage_->bytes(), " bytes");
 }
 
 Device Tensor::device() const {
@@ -40,7 +40,8 @@ void* Tensor::raw() const {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
-  require(shape.count() == count(), "reshape: ", shape_, " has ", count(), " elements, ", shape, " has ", shape.count());
+  require(shape.count() == count(), "reshape: ", shape_, " has ", count(), " elements, ", shape, " has ",
+          shape.count());
   Tensor view = *this;
   view.shape_ = shape;
   return view;
@@ -93,14 +94,17 @@ void fill(const Tensor& tensor, double value) {
     return;
   }
   Tensor host = tensor.device() == kCpu ? tensor : Tensor(tensor.shape(), tensor.dtype());
-  visit_float(tensor.dtype(), [&]<class T>(std::type_identity<T>) { std::ranges::fill(host.span<T>(), T(Compute<T>(value))); });
+  visit_float(tensor.dtype(), [&]<class T>(std::type_identity<T>) {
+    std::ranges::fill(host.span<T>(), T(Compute<T>(value)));
+  });
   if (tensor.device() != kCpu) copy_into(host, tensor);
 }
 
 void copy_into(const Tensor& from, const Tensor& to) {
   require(from.shape() == to.shape(), "copy: from ", from.shape(), " to ", to.shape());
   require<DTypeError>(from.dtype() == to.dtype(), "copy: from ", from.dtype(), " to ", to.dtype());
-  const Device owner = to.device() == kCpu ? from.device() : to.device();  // the GPU's backend moves mixed copies
+  const Device owner =
+      to.device() == kCpu ? from.device() : to.device();  // the GPU's backend moves mixed copies
   backend(owner).copy(to.raw(), to.device(), from.raw(), from.device(), from.bytes(), current_stream(owner));
   if (to.device() == kCpu && owner != kCpu) backend(owner).synchronize(current_stream(owner));
 }
@@ -108,7 +112,8 @@ void copy_into(const Tensor& from, const Tensor& to) {
 double item(const Tensor& scalar) {
   require(scalar.count() == 1, "item: wanted one element, found ", scalar.shape());
   const Tensor host = scalar.to(kCpu);
-  return visit_float(host.dtype(), [&]<class T>(std::type_identity<T>) { return double(Compute<T>(*host.data<T>())); });
+  return visit_float(host.dtype(),
+                     [&]<class T>(std::type_identity<T>) { return double(Compute<T>(*host.data<T>())); });
 }
 
 }  // namespace dehvf

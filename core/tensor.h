@@ -1,5 +1,5 @@
-// A Tensor is bytes with a shape: storage, offset, shape, dtype; always contiguous and row-major. It is a handle:
-// copies share the bytes. Views are reshape() and slice() along the first axis.
+// A Tensor is bytes with a shape: storage, offset, shape, dtype; always contiguous and row-major. It is a
+// handle: copies share the bytes. Views are reshape() and slice() along the first axis.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace dehvf {
 /// Bytes with one owner: allocated from a device, or borrowed together with what keeps the lender alive.
 class Storage {
  public:
-  Storage(size_t bytes, Device device);                                            // allocates
+  Storage(size_t bytes, Device device);                                                  // allocates
   Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> lender);  // borrows
   ~Storage();
   Storage(const Storage&) = delete;
@@ -34,8 +34,8 @@ class Storage {
 
 class Tensor {
  public:
-  Tensor() = default;                                               // empty: defined() is false
-  Tensor(const Shape& shape, DType dtype, Device device = kCpu);    // uninitialised
+  Tensor() = default;                                             // empty: defined() is false
+  Tensor(const Shape& shape, DType dtype, Device device = kCpu);  // uninitialised
   Tensor(std::shared_ptr<Storage> storage, size_t offset, const Shape& shape, DType dtype);
 
   bool defined() const { return storage_ != nullptr; }
@@ -51,7 +51,8 @@ class Tensor {
   /// Elements as T; throws DTypeError unless T is the dtype.
   template <class T>
   T* data() const {
-    require<DTypeError>(dtype_of<T>() == dtype_, "tensor ", shape_, " of ", dtype_, " read as ", dtype_of<T>());
+    require<DTypeError>(dtype_of<T>() == dtype_, "tensor ", shape_, " of ", dtype_, " read as ",
+                        dtype_of<T>());
     return static_cast<T*>(raw());
   }
   template <class T>
@@ -59,11 +60,11 @@ class Tensor {
     return {data<T>(), size_t(count())};
   }
 
-  Tensor reshape(const Shape& shape) const;              // same count; shares the bytes
-  Tensor slice(int64_t begin, int64_t end) const;        // [begin, end) of the first axis; shares the bytes
-  Tensor operator[](int64_t index) const;                // one entry of the first axis, that axis removed
-  Tensor clone() const;                                  // own bytes
-  Tensor to(Device device) const;                        // itself when already there
+  Tensor reshape(const Shape& shape) const;        // same count; shares the bytes
+  Tensor slice(int64_t begin, int64_t end) const;  // [begin, end) of the first axis; shares the bytes
+  Tensor operator[](int64_t index) const;          // one entry of the first axis, that axis removed
+  Tensor clone() const;                            // own bytes
+  Tensor to(Device device) const;                  // itself when already there
   bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:

@@ -1,8 +1,11 @@
-// Stands in for the CUDA device where no toolkit was found: nothing is provided, and the reason can be asked for.
+// Stands in for the CUDA device where no toolkit was found: nothing is provided, and the reason can be asked
+// for.
 #include "core/device_report.h"
 
 namespace dehvf {
 
-std::string cuda_report() { return "built without CUDA; configure with -DDEHVF_CUDA=ON where a toolkit is installed"; }
+std::string cuda_report() {
+  return "built without CUDA; configure with -DDEHVF_CUDA=ON where a toolkit is installed";
+}
 
 }  // namespace dehvf

@@ -20,7 +20,8 @@ std::atomic<int64_t> damaged{0};
 class CpuBackend : public Backend {
  public:
   explicit CpuBackend(bool poison) : poison_(poison) {
-    // Activations come and go every step: keep their pages instead of asking the kernel for zeroed ones each time.
+    // Activations come and go every step: keep their pages instead of asking the kernel for zeroed ones each
+    // time.
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
   }
@@ -31,7 +32,8 @@ class CpuBackend : public Backend {
     const size_t fence = poison_ ? kFence : 0;
     const size_t padded = (bytes + kAlign - 1) / kAlign * kAlign + 2 * fence;
     auto* const block = static_cast<unsigned char*>(std::aligned_alloc(kAlign, std::max(padded, kAlign)));
-    require<DeviceError>(block != nullptr, "cpu: out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
+    require<DeviceError>(block != nullptr, "cpu: out of memory, ", bytes, " bytes wanted, ", in_use_.load(),
+                         " in use");
     if (poison_) {
       std::memset(block, kFenceByte, padded);
       std::memset(block + fence, kPoison, bytes);
@@ -60,7 +62,8 @@ class CpuBackend : public Backend {
   void free_pinned(void* data, size_t bytes) noexcept override { free(data, bytes, {}); }
 
   void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes, Stream) override {
-    require<DeviceError>(to_device == kCpu && from_device == kCpu, "cpu copy: from ", from_device, " to ", to_device);
+    require<DeviceError>(to_device == kCpu && from_device == kCpu, "cpu copy: from ", from_device, " to ",
+                         to_device);
     std::memcpy(to, from, bytes);
   }
 

@@ -27,8 +27,11 @@ struct Descriptor {
 // Length of the UTF-8 sequence at `text`, 0 when it is invalid.
 size_t utf8_length(std::string_view text) {
   const auto lead = uint8_t(text[0]);
-  const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-                        : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  const size_t length = lead < 0x80                   ? 1
+                        : lead >= 0xc2 && lead < 0xe0 ? 2
+                        : lead >= 0xe0 && lead < 0xf0 ? 3
+                        : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                      : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i)
     if ((uint8_t(text[i]) & 0xc0) != 0x80) return 0;
@@ -106,11 +109,13 @@ std::string printable(std::string_view text, size_t limit) {
     const size_t length = utf8_length(text);
     const auto lead = uint8_t(text[0]);
     // C1 control characters (U+0080 to U+009F) move a terminal's cursor too.
-    const bool control = lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && uint8_t(text[1]) < 0xa0);
+    const bool control =
+        lead < 0x20 || lead == 0x7f || (lead == 0xc2 && length == 2 && uint8_t(text[1]) < 0xa0);
     if (length == 0 || control) {
       out += {'\\', 'x', kHex[lead >> 4], kHex[lead & 15]};
       text.remove_prefix(1);
-      if (control && length == 2) out += {'\\', 'x', kHex[uint8_t(text[0]) >> 4], kHex[uint8_t(text[0]) & 15]}, text.remove_prefix(1);
+      if (control && length == 2)
+        out += {'\\', 'x', kHex[uint8_t(text[0]) >> 4], kHex[uint8_t(text[0]) & 15]}, text.remove_prefix(1);
     } else {
       out += text.substr(0, length);
       text.remove_prefix(length);

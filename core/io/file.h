@@ -1,4 +1,5 @@
-// Reading whole files with a limit, and writing files so that a reader sees the old one or the new one, never half.
+// Reading whole files with a limit, and writing files so that a reader sees the old one or the new one, never
+// half.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +9,16 @@
 
 namespace dehvf {
 
-/// The file's bytes. Throws IoError naming the path when it is missing, unreadable, no regular file, or larger
-/// than `max_bytes`.
+/// The file's bytes. Throws IoError naming the path when it is missing, unreadable, no regular file, or
+/// larger than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t(1) << 30);
 
-/// A file that appears under its name only when commit() is called: bytes go to a temporary file beside it, then
-/// fsync, rename, fsync of the folder. Destroyed without commit() it leaves nothing behind.
+/// A file that appears under its name only when commit() is called: bytes go to a temporary file beside it,
+/// then fsync, rename, fsync of the folder. Destroyed without commit() it leaves nothing behind.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);  // throws IoError, also from write and commit (disk full, ...)
+  explicit AtomicFile(
+      std::filesystem::path path);  // throws IoError, also from write and commit (disk full, ...)
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

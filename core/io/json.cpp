@@ -38,18 +38,26 @@ class KeyWatch {
 
 template <class T>
 bool holds(const Json& value) {
-  if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
-  else if constexpr (std::is_same_v<T, int64_t>) return value.is_number_integer();
-  else if constexpr (std::is_same_v<T, double>) return value.is_number();
-  else return value.is_string();
+  if constexpr (std::is_same_v<T, bool>)
+    return value.is_boolean();
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return value.is_number_integer();
+  else if constexpr (std::is_same_v<T, double>)
+    return value.is_number();
+  else
+    return value.is_string();
 }
 
 template <class T>
 const char* kind_name() {
-  if constexpr (std::is_same_v<T, bool>) return "true or false";
-  else if constexpr (std::is_same_v<T, int64_t>) return "an integer";
-  else if constexpr (std::is_same_v<T, double>) return "a number";
-  else return "a string";
+  if constexpr (std::is_same_v<T, bool>)
+    return "true or false";
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return "an integer";
+  else if constexpr (std::is_same_v<T, double>)
+    return "a number";
+  else
+    return "a string";
 }
 
 }  // namespace
@@ -67,7 +75,9 @@ Json read_json(const std::filesystem::path& path, uint64_t max_bytes) {
   return parse_json(read_file(path, max_bytes), path.string());
 }
 
-void write_json(const std::filesystem::path& path, const Json& value) { write_file(path, value.dump(2) + "\n"); }
+void write_json(const std::filesystem::path& path, const Json& value) {
+  write_file(path, value.dump(2) + "\n");
+}
 
 template <class T>
 T json_get(const Json& object, const char* key, std::string_view what) {

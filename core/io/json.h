@@ -17,7 +17,8 @@ Json parse_json(std::string_view text, std::string_view what);
 Json read_json(const std::filesystem::path& path, uint64_t max_bytes = uint64_t(1) << 30);
 void write_json(const std::filesystem::path& path, const Json& value);  // indented, atomic
 
-/// The member `key` as T; throws IoError "<what>: key 'key': wanted ..., found ..." when absent or of another type.
+/// The member `key` as T; throws IoError "<what>: key 'key': wanted ..., found ..." when absent or of another
+/// type.
 template <class T>
 T json_get(const Json& object, const char* key, std::string_view what);
 /// The same with a default for an absent or null key.

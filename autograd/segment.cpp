@@ -1,0 +1,56 @@
+#include "autograd/segment.h"
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace dehvf {
+namespace {
+
+using Body = std::function<Variable(std::span<const Variable>)>;
+
+std::vector<Variable> detach_all(std::span<const Variable> inputs) {
+  std::vector<Variable> leaves;
+  for (const Variable& input : inputs) leaves.push_back(input.detached());
+  return leaves;
+}
+
+// What a kept segment holds between its two passes.
+struct Kept {
+  std::vector<Variable> leaves;
+  Variable result;
+};
+
+}  // namespace
+
+Variable segment(std::string_view name, const Acquire& acquire, Body body, std::vector<Variable> inputs,
+                 SegmentMode mode) {
+  const Lease lease = acquire ? acquire(Pass::forward) : nullptr;
+  if (!recording() || !wanted_of(inputs).any()) {
+    const NoGrad no_grad;
+    return body(inputs);
+  }
+  if (mode == SegmentMode::keep) {
+    auto kept = std::make_shared<Kept>();
+    kept->leaves = detach_all(inputs);
+    kept->result = body(kept->leaves);
+    const Tensor value = kept->result.value();
+    return record(name, value, std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {
+      const Lease held = acquire ? acquire(Pass::backward) : nullptr;
+      return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
+    });
+  }
+  Tensor value = [&] {
+    const NoGrad no_grad;
+    return body(inputs).value();
+  }();
+  const std::vector<Variable> saved = inputs;
+  return record(name, std::move(value), std::move(inputs),
+                [saved, body, acquire](const Tensor& dy, const Wanted&) {
+                  const Lease held = acquire ? acquire(Pass::backward) : nullptr;
+                  const std::vector<Variable> leaves = detach_all(saved);
+                  return gradients(body(leaves), dy, leaves);
+                });
+}
+
+}  // namespace dehvf

@@ -1,0 +1,151 @@
+#include "autograd/tape.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "autograd/node.h"
+#include "core/ops/elementwise.h"
+
+namespace dehvf {
+namespace {
+
+thread_local bool recording_now = true;
+thread_local uint64_t next_sequence = 1;
+
+// A gradient on its way: the first contribution is borrowed as it is, the second one makes a sum of our own.
+struct Pending {
+  std::shared_ptr<VariableState> state;
+  Tensor sum;
+  bool owned = false;
+
+  void add(const Tensor& contribution) {
+    if (!sum.defined()) {
+      sum = contribution;
+    } else if (owned) {
+      add_into(contribution, sum);
+    } else {
+      sum = dehvf::add(sum, contribution);
+      owned = true;
+    }
+  }
+};
+
+class Walk {
+ public:
+  using Deliver = std::function<void(VariableState&, const Tensor&)>;
+  explicit Walk(Deliver deliver) : deliver_(std::move(deliver)) {}
+
+  void run(const Variable& root, const Tensor& upstream) {
+    receive(root, upstream);
+    while (!waiting_.empty()) {
+      const auto last = std::prev(waiting_.end());  // the most recently recorded: all its consumers are done
+      const Pending pending = std::move(last->second);
+      waiting_.erase(last);
+      visit(pending);
+    }
+  }
+
+ private:
+  void visit(const Pending& pending) {
+    // Moved out before it is called, so that what the closure keeps is released as the walk goes.
+    Node& node = *pending.state->node;
+    require<Error>(node.backward != nullptr, node.op, ": backward ran through this graph already");
+    const Backward closure = std::exchange(node.backward, nullptr);
+    const std::vector<Variable> inputs = std::move(node.inputs);
+    const Grads grads = closure(pending.sum, wanted_of(inputs));
+    require<Error>(grads.size() == inputs.size(), node.op, ": ", grads.size(), " gradients for ",
+                   inputs.size(), " inputs");
+    for (size_t i = 0; i < grads.size(); ++i) {
+      if (!inputs[i].wants_grad()) continue;
+      check(node.op, i, inputs[i], grads[i]);
+      receive(inputs[i], grads[i]);
+    }
+  }
+
+  static void check(std::string_view op, size_t index, const Variable& input, const Tensor& grad) {
+    require<Error>(grad.defined(), op, ": no gradient for input ", index, ", which wants one");
+    require(grad.shape() == input.shape() && grad.dtype() == input.grad_dtype(), op, ": gradient of input ",
+            index, " is ", grad.dtype(), " ", grad.shape(), ", wanted ", input.grad_dtype(), " ",
+            input.shape());
+  }
+
+  void receive(const Variable& variable, const Tensor& grad) {
+    VariableState* const state = Node::state(variable);
+    if (!state->node) return deliver_(*state, grad);
+    Pending& pending = waiting_[state->node->sequence];
+    if (!pending.state) pending.state = Node::share(variable);
+    pending.add(grad);
+  }
+
+  Deliver deliver_;
+  std::map<uint64_t, Pending> waiting_;
+};
+
+Tensor upstream_of(const Variable& root, Tensor upstream) {
+  if (!upstream.defined()) return full(root.shape(), 1, root.dtype(), root.device());
+  require(upstream.shape() == root.shape() && upstream.dtype() == root.dtype(),
+          "backward: upstream gradient is ", upstream.dtype(), " ", upstream.shape(), ", wanted ",
+          root.dtype(), " ", root.shape());
+  return upstream;
+}
+
+}  // namespace
+
+bool Wanted::any() const { return std::ranges::find(flags_, true) != flags_.end(); }
+
+Wanted wanted_of(std::span<const Variable> inputs) {
+  std::vector<bool> flags;
+  for (const Variable& input : inputs) flags.push_back(input.wants_grad());
+  return Wanted(std::move(flags));
+}
+
+NoGrad::NoGrad() : previous_(recording_now) { recording_now = false; }
+NoGrad::~NoGrad() { recording_now = previous_; }
+bool recording() { return recording_now; }
+
+Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward) {
+  Variable result(std::move(value));
+  if (!recording_now || !wanted_of(inputs).any()) return result;
+  VariableState& state = *Node::state(result);
+  state.wants_grad = true;
+  state.name = op;
+  state.node = std::make_shared<Node>(Node{next_sequence++, op, std::move(inputs), std::move(backward)});
+  return result;
+}
+
+void backward(const Variable& root, Tensor upstream) {
+  require<Error>(root.wants_grad(), "backward: nothing that was recorded leads to a parameter");
+  Walk([](VariableState& leaf, const Tensor& grad) {
+    if (leaf.grad.defined())
+      add_into(grad, leaf.grad);
+    else
+      leaf.grad = grad.clone();
+  }).run(root, upstream_of(root, std::move(upstream)));
+}
+
+Grads gradients(const Variable& root, Tensor upstream, std::span<const Variable> leaves) {
+  std::unordered_map<VariableState*, Pending> sums;
+  for (const Variable& leaf : leaves)
+    if (leaf.wants_grad()) sums.try_emplace(Node::state(leaf));
+  Walk([&](VariableState& leaf, const Tensor& grad) {
+    const auto found = sums.find(&leaf);
+    require<Error>(found != sums.end(), "segment: parameter '", leaf.name,
+                   "' is used inside but is not among the segment's inputs");
+    found->second.add(grad);
+  }).run(root, upstream_of(root, std::move(upstream)));
+  Grads result;
+  for (const Variable& leaf : leaves) {
+    const auto found = sums.find(Node::state(leaf));
+    if (found == sums.end())
+      result.emplace_back();
+    else if (found->second.sum.defined())
+      result.push_back(found->second.sum);
+    else
+      result.push_back(zeros(leaf.shape(), leaf.grad_dtype(), leaf.device()));  // unused by the body
+  }
+  return result;
+}
+
+}  // namespace dehvf

@@ -13,8 +13,8 @@ namespace dehvf {
 namespace {
 
 constexpr size_t kAlign = 256, kFence = 256;
-constexpr int kPoison = 0xff;  // as floats of any width: NaN
-constexpr unsigned char kFenceByte = 0xa5;
+constexpr int kPoison = 0xff;               // as floats of any width: NaN
+constexpr unsigned char kFenceByte = 0xff;  // so that reading beyond an input gives NaN
 std::atomic<int64_t> damaged{0};
 
 class CpuBackend : public Backend {

@@ -1,4 +1,4 @@
-"""Truth: transformers CLIPVisionModel in f64 on random f32 weights (levels, pooled, pixel gradient).
+"""Truth: transformers CLIPVisionModel in f64 on random f32 weights.
 Run: OMP_NUM_THREADS=1 python make_clip.py   (writes clip/)"""
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -20,7 +20,8 @@ def weights(draw, width, layers, heads, mlp, patch, image):
     p = {}
 
     def linear(name, out, inp):
-        p[name + ".weight"], p[name + ".bias"] = draw.linear(out, inp, 1.3), draw.normal(out, std=0.3)
+        p[name + ".weight"] = draw.linear(out, inp, 1.3)
+        p[name + ".bias"] = draw.normal(out, std=0.3)
 
     def norm(name):
         p[name + ".weight"] = draw.normal(width, std=0.2, mean=1.0)
@@ -80,7 +81,7 @@ def main():
         except RuntimeError:
             model.load_state_dict({k.removeprefix("vision_model."): v for k, v in p.items()})
         model.double()
-        pixels = draw.normal(2, 3, image, image).requires_grad_()
+        pixels = draw.normal(seed + 1, 3, image, image).requires_grad_()
         out = model(pixels, output_hidden_states=True)
         levels = out.hidden_states[1:]
         assert len(levels) == layers and pixels.dtype == levels[-1].dtype == torch.float64

@@ -304,7 +304,7 @@ def whole(kind, features, w, tower, p, batch):
     if weights is not None:
         expected.update({f"levels.{i + 1}": x for i, x in enumerate(raw)})
         expected["fuser_weights"] = weights
-        expected["z"] = torch.stack([torch.stack(pair) for pair in z])
+        expected.update({f"z.{l}": torch.stack(z[l]) for l in (0, LAYERS - 1)})
     else:
         expected[f"levels.{len(raw)}"] = raw[-1]
         expected["z"] = z[0][0]

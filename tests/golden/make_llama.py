@@ -23,8 +23,8 @@ def shape(heads, kv, head_dim, ffn, eps, vocab=67, hidden=48, layers=2, tied=Fal
 # name -> shape, config.json as written, prompt lengths, theta, scaling
 CASES = {
     # defaults left out: rope, act, kv heads, head_dim, eps 1e-6, tie, positions
-    "mha_f32": (shape(6, 6, 8, 16, 1e-6, vocab=102), dict(
-        architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=102, hidden_size=48,
+    "mha_f32": (shape(6, 6, 8, 16, 1e-6, vocab=68), dict(
+        architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=68, hidden_size=48,
         intermediate_size=16, num_hidden_layers=2, num_attention_heads=6, torch_dtype="float32"),
         (19, 7), 10000.0, None),
     # new spelling: rope_parameters, dtype; head_dim not hidden / heads
@@ -95,8 +95,8 @@ def exact_model(p, s, theta, scaling):
 
 
 def states(model, ids):
-    """logits, and [layers + 1] states: embeddings, then after each block (before the last norm)."""
-    kept = [model.model.embed_tokens(ids)]
+    """logits, and [layers, tokens, hidden]: after each block, before the last norm."""
+    kept = []
     hooks = [layer.register_forward_hook(
         lambda m, a, out: kept.append(out[0] if isinstance(out, tuple) else out))
         for layer in model.model.layers]

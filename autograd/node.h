@@ -24,6 +24,7 @@ struct Node {
   std::string_view op;
   std::vector<Variable> inputs;
   Backward backward;
+  bool partial;
 
   static VariableState* state(const Variable& variable) { return variable.state_.get(); }
   static std::shared_ptr<VariableState> share(const Variable& variable) { return variable.state_; }

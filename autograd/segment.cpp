@@ -11,7 +11,7 @@ using Body = std::function<Variable(std::span<const Variable>)>;
 
 std::vector<Variable> detach_all(std::span<const Variable> inputs) {
   std::vector<Variable> leaves;
-  for (const Variable& input : inputs) leaves.push_back(input.detached());
+  for (const Variable& input : inputs) leaves.push_back(input.is_leaf() ? input : input.detached());
   return leaves;
 }
 
@@ -27,18 +27,23 @@ Variable segment(std::string_view name, const Acquire& acquire, Body body, std::
                  SegmentMode mode) {
   const Lease lease = acquire ? acquire(Pass::forward) : nullptr;
   if (!recording() || !wanted_of(inputs).any()) {
-    const NoGrad no_grad;
-    return body(inputs);
+    Variable result = body(inputs);
+    require<Error>(!result.wants_grad(), name,
+                   ": a parameter is used inside but is not among the segment's inputs");
+    return result;
   }
   if (mode == SegmentMode::keep) {
     auto kept = std::make_shared<Kept>();
     kept->leaves = detach_all(inputs);
     kept->result = body(kept->leaves);
     const Tensor value = kept->result.value();
-    return record(name, value, std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {
-      const Lease held = acquire ? acquire(Pass::backward) : nullptr;
-      return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
-    });
+    return record(
+        name, value, std::move(inputs),
+        [kept, acquire](const Tensor& dy, const Wanted&) {
+          const Lease held = acquire ? acquire(Pass::backward) : nullptr;
+          return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
+        },
+        true);
   }
   Tensor value = [&] {
     const NoGrad no_grad;

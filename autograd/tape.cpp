@@ -59,7 +59,7 @@ class Walk {
                    inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!inputs[i].wants_grad()) continue;
-      check(node.op, i, inputs[i], grads[i]);
+      if (!node.partial || grads[i].defined()) check(node.op, i, inputs[i], grads[i]);
       receive(inputs[i], grads[i]);
     }
   }
@@ -73,10 +73,10 @@ class Walk {
 
   void receive(const Variable& variable, const Tensor& grad) {
     VariableState* const state = Node::state(variable);
-    if (!state->node) return deliver_(*state, grad);
+    if (!state->node) return grad.defined() ? deliver_(*state, grad) : void();
     Pending& pending = waiting_[state->node->sequence];
     if (!pending.state) pending.state = Node::share(variable);
-    pending.add(grad);
+    if (grad.defined()) pending.add(grad);
   }
 
   Deliver deliver_;
@@ -105,13 +105,15 @@ NoGrad::NoGrad() : previous_(recording_now) { recording_now = false; }
 NoGrad::~NoGrad() { recording_now = previous_; }
 bool recording() { return recording_now; }
 
-Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward) {
+Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward,
+                bool partial) {
   Variable result(std::move(value));
   if (!recording_now || !wanted_of(inputs).any()) return result;
   VariableState& state = *Node::state(result);
   state.wants_grad = true;
   state.name = op;
-  state.node = std::make_shared<Node>(Node{next_sequence++, op, std::move(inputs), std::move(backward)});
+  state.node =
+      std::make_shared<Node>(Node{next_sequence++, op, std::move(inputs), std::move(backward), partial});
   return result;
 }
 

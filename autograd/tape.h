@@ -23,11 +23,15 @@ class Wanted {
 };
 
 using Grads = std::vector<Tensor>;  // one per input; empty where not wanted
-using Backward = std::function<Grads(const Tensor& dy, const Wanted& wanted)>;
+using Backward = std::function<Grads(const Tensor& dy,
+                                     const Wanted& wanted)>;  // dy is empty if only partial nodes lead here
 
 /// The result of an op: `value`, linked to `inputs` when one of them wants a gradient and recording is on.
 /// `op` must outlive the graph (a string literal). The closure's captures are what the graph keeps alive.
-Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward);
+/// With `partial` the closure may leave out wanted gradients: the input is then visited all the same, as with
+/// a zero contribution (pieces of a split, parameters that a segment's body did not use).
+Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward,
+                bool partial = false);
 
 /// What record() will ask of the closure: to decide before computing what has to be kept.
 Wanted wanted_of(std::span<const Variable> inputs);

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <vector>
 
 #include <Eigen/Core>
 
-#include "core/dtype.h"
 #include "core/parallel.h"
+#include "core/tensor.h"
 
 namespace dehvf::cpu {
 
@@ -32,6 +33,7 @@ class Loaded {
     if constexpr (kDirect<T>) {
       data_ = data;
     } else {
+      buffer_[0] = 0;  // the compiler cannot see that count > 0
       for (int64_t i = 0; i < count; ++i) buffer_[i] = float(data[i]);
       data_ = buffer_;
     }
@@ -74,6 +76,22 @@ void for_rows(int64_t rows, int64_t width, const Body& body) {
                   [&](int64_t begin, int64_t end) {
                     for (int64_t row = begin; row < end; ++row) body(row);
                   });
+}
+
+/// body(begin, n) over one row of `width` elements, n <= kChunk.
+template <class Body>
+void for_chunks(int64_t width, const Body& body) {
+  for (int64_t c = 0; c < width; c += kChunk) body(c, std::min(kChunk, width - c));
+}
+
+/// The elements of a short float tensor, such as a row of weights, in the type they are computed in.
+template <class C>
+std::vector<C> widened(const Tensor& tensor) {
+  std::vector<C> values(size_t(tensor.count()));
+  visit_float(tensor.dtype(), [&]<class T>(std::type_identity<T>) {
+    std::ranges::transform(tensor.span<T>(), values.begin(), [](T v) { return C(Compute<T>(v)); });
+  });
+  return values;
 }
 
 /// out[c] = sum over rows of term(row, c) in row order, for every column; columns are shared among the

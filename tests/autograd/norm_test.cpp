@@ -1,0 +1,71 @@
+#include "autograd/ops/norm.h"
+
+#include <gtest/gtest.h>
+
+#include "core/ops/norm.h"
+#include "core/ops/softmax.h"
+#include "core/random.h"
+
+namespace dehvf {
+namespace {
+
+TEST(RmsNorm, RoundsBeforeTheWeight) {
+  const int64_t width = 769;
+  const Tensor x = random_normal({5, width}, 2, 1, DType::bf16),
+               weight = random_uniform({width}, 0.5, 1.5, 2, DType::bf16);
+  const RmsNormResult result = rms_norm(x, weight, 1e-6);
+  for (int64_t r = 0; r < 5; ++r)
+    for (int64_t c = 0; c < width; ++c) {
+      const bf16 normalised(float(x.data<bf16>()[r * width + c]) * result.inv_rms.data<float>()[r]);
+      EXPECT_EQ(bf16(float(normalised) * float(weight.data<bf16>()[c])).bits,
+                result.y.data<bf16>()[r * width + c].bits);
+    }
+}
+
+TEST(RmsNorm, TakesAWeightOfAnotherDtype) {
+  const Tensor x = random_normal({3, 65}, 1, 1), half = random_normal({65}, 1, 2, DType::f16);
+  Tensor wide({65}, DType::f32);
+  for (int64_t i = 0; i < 65; ++i) wide.data<float>()[i] = float(half.data<f16>()[i]);
+  const Tensor a = rms_norm(x, half, 1e-6).y, b = rms_norm(x, wide, 1e-6).y;
+  EXPECT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0);
+}
+
+TEST(Norm, ResolvesFrozenWeightsInBackward) {
+  const Tensor weight = random_normal({7}, 1, 1), bias = random_normal({7}, 1, 2);
+  int uses = 0;
+  const WeightRef source = [&] {
+    ++uses;
+    return weight;
+  };
+  const Variable x = Variable::parameter(random_normal({2, 7}, 1, 3), "x");
+  const Variable frozen = Variable::frozen(source, {7}, DType::f32, "weight");
+  for (const bool layer : {false, true}) {
+    const Variable y = layer ? layer_norm(x, frozen, bias, 1e-5) : rms_norm(x, frozen, 1e-5);
+    const int before = uses;
+    backward(y);
+    EXPECT_GT(uses, before);
+  }
+}
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+TEST(Norm, RefusesWhatDoesNotFit) {
+  const Tensor x = zeros({2, 17, 64}), weight = zeros({63});
+  EXPECT_EQ(message_of([&] { rms_norm(x, weight, 1e-6); }),
+            "rms_norm: weight [63] does not match the last axis of x [2, 17, 64]");
+  EXPECT_EQ(message_of([&] { layer_norm(x, zeros({64}), weight, 1e-6); }),
+            "layer_norm: bias [63] does not match the last axis of x [2, 17, 64]");
+  EXPECT_EQ(message_of([&] { softmax(zeros({3, 0})); }), "softmax: x [3, 0] has no width");
+  EXPECT_EQ(message_of([&] { softmax(tensor_of(std::vector<int32_t>{1})); }),
+            "softmax: x is i32, wanted f32, bf16, f16 or f64");
+}
+
+}  // namespace
+}  // namespace dehvf

@@ -1,0 +1,23 @@
+// Sizes and constants of a CLIP vision tower, and its folder's config.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "core/ops/elementwise.h"
+
+namespace dehvf {
+
+struct ClipConfig {
+  int64_t width = 1024, mlp = 4096;
+  int layers = 24, heads = 16;
+  int64_t patch = 14, image = 224;
+  Activation activation = Activation::gelu_quick;
+  double norm_eps = 1e-5;
+
+  int64_t patches() const { return (image / patch) * (image / patch); }
+};
+
+ClipConfig clip_l14();  // ViT-L/14 at 224 px
+
+}  // namespace dehvf

@@ -63,6 +63,8 @@ const char* kind_name() {
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view what) {
+  // The parser takes a zero byte for the end of its input.
+  require<IoError>(text.find('\0') == text.npos, what, ": invalid JSON: contains a zero byte");
   KeyWatch watch(what);
   try {
     return Json::parse(text.begin(), text.end(), std::ref(watch));

@@ -1,0 +1,10 @@
+// Unicode 16.0 classes that the LLaMA-3 split asks for: \p{L}, \p{N} and \s (White_Space).
+#pragma once
+
+namespace dehvf {
+
+bool is_letter(char32_t c);
+bool is_number(char32_t c);
+bool is_space(char32_t c);
+
+}  // namespace dehvf

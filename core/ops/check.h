@@ -30,6 +30,15 @@ inline void check_float(std::string_view op, std::string_view name, const Tensor
                       ", wanted f32, bf16, f16 or f64");
 }
 
+/// Entries of an i32 tensor are in [0, limit). Those on another device are trusted: looking would stall it.
+inline void check_indices(std::string_view op, std::string_view what, const Tensor& indices, int64_t limit) {
+  if (indices.device() != kCpu) return;
+  const auto entries = indices.span<int32_t>();
+  for (size_t i = 0; i < entries.size(); ++i)
+    require(0 <= entries[i] && entries[i] < limit, op, ": ", what, " ", entries[i], " at ", i,
+            " is outside [0, ", limit, ")");
+}
+
 /// The dtype of per-row statistics and of sums kept aside: f64 beside f64 tensors, f32 beside all others.
 inline DType statistics_dtype(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 

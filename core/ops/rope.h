@@ -1,0 +1,42 @@
+// Rotary position embedding: pairs (x[i], x[i + dim/2]) of a head turned by position * frequency[i]. Angles
+// are computed once, in f64.
+#pragma once
+
+#include "core/kernel.h"
+#include "core/tensor.h"
+
+namespace dehvf {
+
+enum class RopeKind : uint8_t { standard, linear, llama3 };
+
+/// How the frequencies theta^(-2i/dim) are stretched for longer contexts: linear divides all by `factor`;
+/// llama3 divides those of wavelengths above original_context / low_frequency_factor, keeps those below
+/// original_context / high_frequency_factor and blends between.
+struct RopeOptions {
+  RopeKind kind = RopeKind::standard;
+  double theta = 10000;
+  double factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
+  int64_t original_context = 8192;
+};
+
+/// cos and sin [positions, dim / 2] of every angle.
+struct RopeTable {
+  Tensor cos, sin;
+};
+
+std::vector<double> rope_frequencies(const RopeOptions& options, int64_t dim);  // dim / 2 of them
+RopeTable rope_table(const RopeOptions& options, int64_t dim, int64_t positions, DType dtype = DType::f32,
+                     Device device = kCpu);
+
+enum class Turn : int8_t { forward = 1, back = -1 };
+
+struct Rope : KernelTag<Rope, void(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn,
+                                   const Tensor& y)> {
+  static constexpr std::string_view name = "rope";
+};
+
+/// x [tokens, heads, dim], positions i32 [tokens]. Throws ShapeError for a position outside the table
+/// (checked where the positions are on the CPU).
+Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn = Turn::forward);
+
+}  // namespace dehvf

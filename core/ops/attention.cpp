@@ -1,0 +1,55 @@
+#include "core/ops/attention.h"
+
+#include "core/ops/check.h"
+
+namespace dehvf {
+namespace {
+
+void check_spans(const Tensor& spans, int64_t q_rows, int64_t k_rows) {
+  require<DTypeError>(spans.dtype() == DType::i32, "attention: spans are ", spans.dtype(), ", wanted i32");
+  require(spans.shape().rank() == 2 && spans.size(1) == 4, "attention: spans are ", spans.shape(),
+          ", wanted [spans, 4]");
+  if (spans.device() != kCpu) return;
+  for (int64_t s = 0; s < spans.size(0); ++s) {
+    const int32_t* span = spans.data<int32_t>() + 4 * s;
+    require(span[0] >= 0 && span[1] >= 0 && int64_t(span[0]) + span[1] <= q_rows && span[2] >= 0 &&
+                span[3] >= 0 && int64_t(span[2]) + span[3] <= k_rows,
+            "attention: span ", s, " reads queries [", span[0], ", +", span[1], ") of ", q_rows,
+            " and keys [", span[2], ", +", span[3], ") of ", k_rows);
+  }
+}
+
+void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans) {
+  check_float("attention", "q", q);
+  require(q.shape().rank() == 3 && k.shape().rank() == 3 && k.size(2) == q.size(2), "attention: q is ",
+          q.shape(), ", k is ", k.shape(), ", wanted [rows, heads, dim] with equal dim");
+  require(k.size(1) > 0 && q.size(1) % k.size(1) == 0, "attention: ", q.size(1), " heads over ", k.size(1),
+          " kv heads");
+  check_like("attention", "k", k, k.shape(), q.dtype(), q.device());
+  check_same("attention", "k", k, "v", v);
+  check_spans(spans, q.size(0), k.size(0));
+}
+
+}  // namespace
+
+Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                   const AttentionOptions& options) {
+  check_inputs(q, k, v, spans);
+  Attended result{Tensor(q.shape(), q.dtype(), q.device()),
+                  Tensor({q.size(1), q.size(0)}, statistics_dtype(q.dtype()), q.device())};
+  run<Attention>(q.device().kind, q, k, v, spans, options, result.out, result.lse);
+  return result;
+}
+
+AttentionGrads attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                                  const AttentionOptions& options, const Attended& attended,
+                                  const Tensor& dout) {
+  check_inputs(q, k, v, spans);
+  check_same("attention_backward", "q", q, "dout", dout);
+  const auto like = [](const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); };
+  AttentionGrads grads{like(q), like(k), like(v)};
+  run<AttentionBackward>(q.device().kind, q, k, v, spans, options, attended.out, attended.lse, dout, grads);
+  return grads;
+}
+
+}  // namespace dehvf

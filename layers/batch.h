@@ -1,0 +1,39 @@
+// Text as the models see it: samples packed one after the other, never padded.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace dehvf {
+
+struct TextBatch {
+  std::vector<int64_t> lengths;  // tokens of each sample, none 0
+  std::vector<int64_t> ids;      // which sample of the data set: the key of its random numbers
+  Tensor tokens;                 // i32 [tokens]
+  Tensor positions;              // i32 [tokens], from 0 in each sample
+  Tensor sample_offsets;         // i32 [samples + 1], first token of each sample
+  Tensor spans;                  // i32 [samples, 4] for attention: every sample on its own
+  Tensor image_of;               // i32 [samples], index of the sample's first image in the batch, or -1
+
+  int64_t samples() const { return int64_t(lengths.size()); }
+  int64_t count() const { return tokens.count(); }
+};
+
+/// Packs token lists. `image_of` may be empty: no sample has an image.
+TextBatch pack(std::span<const std::vector<int32_t>> samples, std::span<const int32_t> image_of = {},
+               std::span<const int64_t> ids = {});
+
+/// Positions whose next token is labelled, and that token. Labels are unshifted, aligned with the tokens;
+/// -100 is ignored.
+struct Supervised {
+  Tensor rows;                      // i32 [labelled], rows of the packed tokens
+  Tensor targets;                   // i32 [labelled]
+  std::vector<int64_t> per_sample;  // labelled positions of each sample
+};
+inline constexpr int32_t kIgnored = -100;
+Supervised supervised(const TextBatch& batch, std::span<const std::vector<int32_t>> labels);
+
+}  // namespace dehvf

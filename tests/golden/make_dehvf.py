@@ -78,7 +78,7 @@ def make_shared_adapter():
     p = {"slot_keys": draw.normal(SLOTS, D, std=0.15), "slot_values": draw.normal(SLOTS, D)}
     add_linear(p, "projector.down", RANK, TW)
     add_linear(p, "projector.up", D, RANK, gain=6.0)
-    p["projector.up.bias"] *= 5
+    p["projector.up.bias"] = draw.normal(D, std=1.5)
     for i in range(TL):
         add_linear(p, f"tower.layers.{i}.adapter.down", ADAPTER, TW, bias=False)
         add_linear(p, f"tower.layers.{i}.adapter.up", TW, ADAPTER, gain=3.0, bias=False)
@@ -86,20 +86,21 @@ def make_shared_adapter():
 
 
 def make_fuser():
-    p = {"layer_embedding": draw.normal(LAYERS, T), "position_embedding": draw.normal(POSITIONS, T)}
-    add_linear(p, "embed.hidden", HIDDEN, 2 * T)
+    p = {"layer_embedding": draw.normal(LAYERS, T, std=2.0),
+         "position_embedding": draw.normal(POSITIONS, T, std=2.0)}
+    add_linear(p, "embed.hidden", HIDDEN, 2 * T, gain=1.5)
     add_linear(p, "embed.out", T, HIDDEN)
-    add_linear(p, "fuser.query", R, T)
-    add_linear(p, "fuser.keys", R, TW)
+    add_linear(p, "fuser.query", R, T, gain=2.0)
+    add_linear(p, "fuser.keys", R, TW, gain=2.0)
     for b in range(FB):
         n = f"fuser.blocks.{b}."
         for q in "qkvo":
-            add_linear(p, n + f"attention.{q}", R, R, gain=1.5)
+            add_linear(p, n + f"attention.{q}", R, R, gain=1.7)
         add_norm(p, n + "attention_norm", R)
         add_linear(p, n + "mlp.up", R, R)
         add_linear(p, n + "mlp.down", R, R)
         add_norm(p, n + "mlp_norm", R)
-    add_linear(p, "fuser.weights", PER_GROUP, R)
+    add_linear(p, "fuser.weights", PER_GROUP, R, gain=2.0)
     return p
 
 
@@ -297,7 +298,7 @@ def whole(kind, features, w, tower, p, batch):
     if weights is not None:
         print("  fuser weights from", weights.min().item(), "to", weights.max().item())
 
-    write_tensors(OUT / f"{kind}.safetensors", p, format="pt", versions=VERSIONS)
+    write_tensors(OUT / f"{kind}.safetensors", p, versions=VERSIONS)
     expected = dict(batch, embeddings=embeddings, logits=logits, loss=loss,
                     **{f"hidden.{i}": h for i, h in enumerate(hidden)},
                     **{f"grad.{n}": g for n, g in grads.items()})
@@ -417,14 +418,14 @@ def check_with_transformers(w, tower, batch, text_only, levels):
 
 def main():
     w, tower = make_llama(), make_tower()
-    write_tensors(OUT / "llama/model.safetensors", w, format="pt", versions=VERSIONS)
+    write_tensors(OUT / "llama/model.safetensors", w, format="pt")
     write_json(OUT / "llama/config.json", {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCAB,
         "hidden_size": D, "intermediate_size": FFN, "num_hidden_layers": LAYERS,
         "num_attention_heads": HEADS, "num_key_value_heads": KV, "hidden_act": "silu",
         "max_position_embeddings": 64, "rms_norm_eps": EPS, "rope_theta": 10000.0,
         "tie_word_embeddings": False, "torch_dtype": "float64"})
-    write_tensors(OUT / "tower/model.safetensors", tower, format="pt", versions=VERSIONS)
+    write_tensors(OUT / "tower/model.safetensors", tower, format="pt")
     write_json(OUT / "tower/config.json", {
         "architectures": ["CLIPVisionModel"], "model_type": "clip_vision_model", "hidden_size": TW,
         "intermediate_size": TM, "num_hidden_layers": TL, "num_attention_heads": TH,
@@ -444,7 +445,9 @@ def main():
     labels[ignore] = -100
     batch["labels"] = labels
 
-    shared, fuse = make_shared_adapter(), make_fuser()
+    shared = make_shared_adapter()
+    draw.generator.manual_seed(220)  # weights differ clearly by image, layer and position
+    fuse = make_fuser()
     whole("dehvf", dehvf_features, w, tower, {**shared, **fuse}, batch)
     whole("memvp", memvp_features, w, tower, shared, batch)
     fuser_alone(fuse)
@@ -455,8 +458,8 @@ def main():
     bare = tower_levels(tower, batch["pixels"])
     write_tensors(OUT / "text_only_expected.safetensors", dict(
         batch, text_only_logits=text_only, loss=next_token_loss(text_only, labels, LENGTHS),
-        **{f"hidden.{i}": h for i, h in enumerate(hidden)},
-        **{"bare_levels.4": bare[-1]}), versions=VERSIONS)
+        **{"hidden.3": hidden[-1],
+           "bare_levels.4": bare[-1]}), versions=VERSIONS)
     check_with_transformers(w, tower, batch, text_only, bare)
 
 

@@ -1,5 +1,5 @@
-"""Truth: PIL (decoding, convert("RGB"), bicubic resize) and the three image recipes built on it; the
-CLIP recipe is confirmed by transformers. PNGs are written by hand so that every kind occurs.
+"""Truth: PIL (decoding, convert("RGB"), bicubic resize) and the three image recipes built on it;
+transformers confirms the CLIP one. PNGs are written by hand so that every kind occurs.
 Run: python make_images.py   (writes images/)"""
 import io
 import struct

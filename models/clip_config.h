@@ -16,8 +16,17 @@ struct ClipConfig {
   double norm_eps = 1e-5;
 
   int64_t patches() const { return (image / patch) * (image / patch); }
+  friend bool operator==(const ClipConfig&, const ClipConfig&) = default;
 };
 
 ClipConfig clip_l14();  // ViT-L/14 at 224 px
+
+/// Reads `folder`/config.json, of a tower alone or of a whole CLIP (then its vision_config). Absent keys take
+/// the class's defaults, which are those of a ViT-B/32. Throws IoError for a damaged file, ConfigError for
+/// another architecture or activation.
+ClipConfig read_clip_config(const std::filesystem::path& folder);
+
+void write_clip_config(const std::filesystem::path& folder,
+                       const ClipConfig& config);  // vision-only, atomically
 
 }  // namespace dehvf

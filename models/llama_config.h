@@ -15,6 +15,8 @@ struct RopeScaling {
   double factor = 1, low_freq_factor = 1,
          high_freq_factor = 4;  // factor: linear and llama3; the others: llama3
   int64_t original_context = 8192;
+
+  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
 
 struct LlamaConfig {
@@ -27,10 +29,25 @@ struct LlamaConfig {
   int32_t bos = 1, pad = -1;  // -1: none
   std::vector<int32_t> eos{2};
   std::string dtype = "f32";  // what the folder says its weights are
+
+  friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
 };
 
 /// Shapes of the published LLaMA-7B and 13B.
 LlamaConfig llama_7b();
 LlamaConfig llama_13b();
+
+/// Reads `folder`/config.json (with the end tokens of generation_config.json), else Meta's
+/// `folder`/params.json. Absent keys take the defaults of the model's class; what was corrected, ignored or
+/// assumed is added to `notes`. Throws IoError for a damaged file and ConfigError for what is not computed
+/// here (other architectures, activations, rope types, biases, quantised weights), naming it. params.json may
+/// leave the vocabulary open: it is then 0, for match_vocab() to set.
+LlamaConfig read_llama_config(const std::filesystem::path& folder, std::vector<std::string>& notes);
+
+/// The embedding's rows win over the config's vocabulary; a difference is noted.
+void match_vocab(LlamaConfig& config, int64_t embedding_rows, std::vector<std::string>& notes);
+
+void write_llama_config(const std::filesystem::path& folder,
+                        const LlamaConfig& config);  // config.json, atomically
 
 }  // namespace dehvf

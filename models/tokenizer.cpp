@@ -39,17 +39,15 @@ std::filesystem::path file_in(const std::filesystem::path& path) {
   fail<IoError>(path.string(), ": wanted tokenizer.model or tokenizer.json in this folder, found neither");
 }
 
-std::unique_ptr<TokenizerModel> read_model(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
-  const std::string name = path.string();
-  if (is_json(bytes)) return read_tokenizer_json(bytes, name);
-  if (bytes.starts_with('\x0a')) return read_sentencepiece(bytes, name);
-  if (is_rank_text(bytes)) return read_rank_text(bytes, name);
-  fail<IoError>(name, ": wanted a SentencePiece model, a rank text or a tokenizer.json, found ",
+}  // namespace
+
+std::unique_ptr<TokenizerModel> read_tokenizer(std::string_view bytes, std::string_view path) {
+  if (is_json(bytes)) return read_tokenizer_json(bytes, path);
+  if (bytes.starts_with('\x0a')) return read_sentencepiece(bytes, path);
+  if (is_rank_text(bytes)) return read_rank_text(bytes, path);
+  fail<IoError>(path, ": wanted a SentencePiece model, a rank text or a tokenizer.json, found ",
                 bytes.empty() ? "an empty file" : "'" + printable(bytes, 24) + "'");
 }
-
-}  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerModel> model) : model_(std::move(model)) {}
 Tokenizer::~Tokenizer() = default;
@@ -88,7 +86,8 @@ std::string Tokenizer::piece(int32_t id) const {
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path) {
-  return std::make_unique<Tokenizer>(read_model(file_in(path)));
+  const std::filesystem::path file = file_in(path);
+  return std::make_unique<Tokenizer>(read_tokenizer(read_file(file), file.string()));
 }
 
 }  // namespace dehvf

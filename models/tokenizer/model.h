@@ -26,7 +26,8 @@ struct TokenizerModel {
   void set_fingerprint(std::string_view rest);  // from kind, pieces, special and `rest`
 };
 
-// `bytes` is the file, `path` its name for messages; all throw IoError.
+// `bytes` is the file, `path` its name for messages; all throw IoError. The first recognises the other three.
+std::unique_ptr<TokenizerModel> read_tokenizer(std::string_view bytes, std::string_view path);
 std::unique_ptr<TokenizerModel> read_sentencepiece(std::string_view bytes, std::string_view path);
 std::unique_ptr<TokenizerModel> read_rank_text(std::string_view bytes, std::string_view path);
 std::unique_ptr<TokenizerModel> read_tokenizer_json(std::string_view bytes, std::string_view path);

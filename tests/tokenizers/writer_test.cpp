@@ -9,6 +9,8 @@
 namespace dehvf {
 namespace {
 
+using std::string_literals::operator""s;
+
 const std::vector<std::string> kWords = {"red",  "circle", "red", "left", "naïve",
                                          "日本", "42",     "...", "a",    "don"};
 
@@ -57,7 +59,7 @@ TEST(ByteLevelWriter, RoundTripsAnyTextAndRepairsBytes) {
   const Scratch scratch;
   write_byte_level_tokenizer(scratch / "tokenizer.json", kWords);
   const auto tokenizer = open_tokenizer(scratch.path());
-  const std::string text = std::string("red  circle\r\n\t\0 👩‍👧 é\u0301 ٣٤", 42);
+  const std::string text = "red  circle\r\n\t\0 👩‍👧 é\u0301 ٣٤"s;
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(text, false)), text);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("a\xff\xe4\xb8", false)), "a\ufffd\ufffd");
   EXPECT_EQ(tokenizer->decode(std::vector<int32_t>{'a', 0xe4, 0xb8}), "a\ufffd");

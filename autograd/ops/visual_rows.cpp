@@ -1,0 +1,46 @@
+#include "autograd/ops/visual_rows.h"
+
+#include "core/ops/elementwise.h"
+
+namespace dehvf {
+namespace {
+
+enum Input : size_t { kX, kSlotKeys, kSlotValues, kImageKeys, kImageValues, kBasis, kBias };
+
+std::vector<Variable> inputs_of(const Variable& x, const VisualRows& rows) {
+  return {x, rows.slot_keys, rows.slot_values, rows.image_keys, rows.image_values, rows.basis, rows.bias};
+}
+
+VisualRowsTensors values_of(const VisualRows& rows) {
+  const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
+  return {value(rows.slot_keys),    value(rows.slot_values), value(rows.image_keys),
+          value(rows.image_values), value(rows.basis),       value(rows.bias)};
+}
+
+}  // namespace
+
+Variable visual_rows(const Variable& x, const VisualRows& rows) {
+  const Tensor value = x.value();
+  const VisualRowsResult result = visual_rows(value, values_of(rows), rows.plan);
+  const std::vector<Variable> inputs = inputs_of(x, rows);
+  const Wanted wants = wanted_of(inputs);
+  const bool reads_x = wants[kSlotKeys] || wants[kImageKeys] || wants[kBasis] || wants[kBias];
+  return record("visual_rows", result.output, inputs,
+                [kept = reads_x ? value : Tensor(), type_x = x.grad_dtype(), rows, scores = result.scores](
+                    const Tensor& dy, const Wanted& wanted) {
+                  // x is needed for its shape and dtype only, which are dy's and type_x.
+                  const std::vector<Variable> all = inputs_of({}, rows);
+                  Grads g(all.size());
+                  for (size_t i = 0; i < all.size(); ++i)
+                    if (wanted[i])
+                      g[i] = Tensor(i == kX ? dy.shape() : all[i].shape(), scores.dtype(), dy.device());
+                  visual_rows_backward(
+                      kept, values_of(rows), rows.plan, scores, dy, g[kX],
+                      {g[kSlotKeys], g[kSlotValues], g[kImageKeys], g[kImageValues], g[kBasis], g[kBias]});
+                  for (size_t i = 0; i < all.size(); ++i)
+                    if (wanted[i]) g[i] = cast(g[i], i == kX ? type_x : all[i].grad_dtype());
+                  return g;
+                });
+}
+
+}  // namespace dehvf

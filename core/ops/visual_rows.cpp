@@ -1,0 +1,78 @@
+#include "core/ops/visual_rows.h"
+
+#include "core/ops/check.h"
+
+namespace dehvf {
+namespace {
+
+constexpr std::string_view kOp = "visual_rows";
+
+void check_rows(std::string_view name, const Tensor& tensor, const Shape& shape, Device device) {
+  require(tensor.defined() && tensor.shape() == shape, kOp, ": ", name, " is ",
+          tensor.defined() ? concat(tensor.shape()) : "empty", ", wanted ", shape);
+  check_float(kOp, name, tensor);
+  require<DeviceError>(tensor.device() == device, kOp, ": ", name, " is on ", tensor.device(), ", x on ",
+                       device);
+}
+
+int64_t check_images(const VisualRowsTensors& rows, int64_t slots, int64_t width, Device device) {
+  if (!rows.image_keys.defined()) {
+    require(!rows.image_values.defined() && !rows.basis.defined() && !rows.bias.defined(), kOp,
+            ": image_values, basis and bias need image_keys");
+    return 0;
+  }
+  const Shape& keys = rows.image_keys.shape();
+  require(keys.rank() == 3, kOp, ": image_keys is ", keys, ", wanted [images, N, rank]");
+  require(keys[1] <= slots, kOp, ": an image has N = ", keys[1], " rows, but there are only n = ", slots,
+          " slots; use at least ", keys[1], " slots");
+  const int64_t rank = rows.basis.defined() ? keys[2] : width;
+  check_rows("image_keys", rows.image_keys, {keys[0], keys[1], rank}, device);
+  check_rows("image_values", rows.image_values, keys, device);
+  if (rows.basis.defined()) {
+    check_rows("basis", rows.basis, {width, rank}, device);
+    check_rows("bias", rows.bias, {width}, device);
+  } else {
+    require(!rows.bias.defined(), kOp, ": bias without basis; materialised rows hold it already");
+  }
+  return keys[0];
+}
+
+void check(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+  check_float(kOp, "x", x);
+  require(x.shape().rank() == 2, kOp, ": x is ", x.shape(), ", wanted [tokens, width]");
+  const Device device = x.device();
+  const int64_t slots =
+      rows.slot_keys.defined() && rows.slot_keys.shape().rank() == 2 ? rows.slot_keys.size(0) : 0;
+  check_rows("slot_keys", rows.slot_keys, {slots, x.size(1)}, device);
+  check_rows("slot_values", rows.slot_values, {slots, x.size(1)}, device);
+  check_sample_offsets(kOp, plan.sample_offsets, x.size(0));
+  check_dropout(kOp, plan.dropout, plan.sample_offsets);
+  const int64_t images = check_images(rows, slots, x.size(1), device);
+  const int64_t samples = plan.sample_offsets.count() - 1;
+  check_like(kOp, "image_of", plan.image_of, {samples}, DType::i32, device);
+  if (device != kCpu) return;
+  for (int64_t s = 0; s < samples; ++s) {
+    const int32_t image = plan.image_of.data<int32_t>()[s];
+    require(image >= -1 && image < images, kOp, ": sample ", s, " has image ", image, " of ", images,
+            "; wanted -1 for none");
+  }
+}
+
+}  // namespace
+
+VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+  check(x, rows, plan);
+  VisualRowsResult result{
+      Tensor(x.shape(), x.dtype(), x.device()),
+      Tensor({x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()), x.device())};
+  run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);
+  return result;
+}
+
+void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                          const Tensor& scores, const Tensor& dy, const Tensor& dx,
+                          const VisualRowsTensors& grads) {
+  run<VisualRowsBackward>(dy.device().kind, x, rows, plan, scores, dy, dx, grads);
+}
+
+}  // namespace dehvf

@@ -1,0 +1,58 @@
+// The visual rows of a frozen FFN: n learned slots shared by all samples, the first N of which also carry
+// image terms. One op with a hand-written gradient.
+#pragma once
+
+#include "core/ops/dropout.h"
+#include "core/ops/elementwise.h"
+
+namespace dehvf {
+
+/// What the rows are made of; also the shape of their gradients. With `basis` the rows are factored: a real
+/// slot's image term is image_keys basis^T + bias. Without it they are materialised: image_keys is the term.
+/// Everything about images may be empty where there are none.
+struct VisualRowsTensors {
+  Tensor slot_keys, slot_values;    // [n, width]
+  Tensor image_keys, image_values;  // [images, N, rank] or, materialised, [images, N, width]; N <= n
+  Tensor basis;                     // [width, rank], as a projector's second layer stores its weight
+  Tensor bias;                      // [width]
+};
+
+/// What is not differentiated.
+struct VisualRowsPlan {
+  Tensor sample_offsets;  // i32 [samples + 1]: sample s owns the tokens [offsets[s], offsets[s + 1])
+  Tensor image_of;        // i32 [samples]: index of the sample's image, -1 where it has none
+  double lambda = 0.01, scale = 0.1;
+  Activation activation = Activation::silu;
+  DropoutSpec dropout;  // of the activated scores [tokens, n]
+};
+
+/// scores [tokens, n], before the activation, is what backward needs; output has x's dtype.
+struct VisualRowsForward
+    : KernelTag<VisualRowsForward, void(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&,
+                                        const Tensor& output, const Tensor& scores)> {
+  static constexpr std::string_view name = "visual_rows_forward";
+};
+/// Writes those of dx and `grads` that are not empty, in the dtype of scores; x is read for the gradients of
+/// slot_keys, image_keys, basis and bias only.
+struct VisualRowsBackward
+    : KernelTag<VisualRowsBackward, void(const Tensor& x, const VisualRowsTensors& rows,
+                                         const VisualRowsPlan&, const Tensor& scores, const Tensor& dy,
+                                         const Tensor& dx, const VisualRowsTensors& grads)> {
+  static constexpr std::string_view name = "visual_rows_backward";
+};
+
+struct VisualRowsResult {
+  Tensor output, scores;  // [tokens, width] to be added to the FFN's output; [tokens, n] in f32 (f64)
+};
+
+/// x [tokens, width]. With m = 1 for the tokens of a sample with an image and 0 for the others, E the image
+/// terms of its image, padded with zeros from N to n:
+///   scores = x (slot_keys + m lambda E_k)^T
+///   output = scale dropout(activation(scores)) (slot_values + m lambda E_v)
+/// Throws ShapeError for N > n and for whatever else does not fit.
+VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan);
+void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                          const Tensor& scores, const Tensor& dy, const Tensor& dx,
+                          const VisualRowsTensors& grads);
+
+}  // namespace dehvf

@@ -22,9 +22,10 @@ TextBatch pack(std::span<const std::vector<int32_t>> samples, std::span<const in
     offsets.push_back(begin + length);
     batch.lengths.push_back(length);
   }
-  batch.ids.assign(ids.begin(), ids.end());
+  std::vector<int64_t> sample_ids(ids.begin(), ids.end());
   if (ids.empty())
-    batch.ids.resize(samples.size()), std::iota(batch.ids.begin(), batch.ids.end(), int64_t(0));
+    sample_ids.resize(samples.size()), std::iota(sample_ids.begin(), sample_ids.end(), int64_t(0));
+  batch.sample_ids = tensor_of(sample_ids);
   batch.tokens = tensor_of(tokens);
   batch.positions = tensor_of(positions);
   batch.sample_offsets = tensor_of(offsets);

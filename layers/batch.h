@@ -11,7 +11,7 @@ namespace dehvf {
 
 struct TextBatch {
   std::vector<int64_t> lengths;  // tokens of each sample, none 0
-  std::vector<int64_t> ids;      // which sample of the data set: the key of its random numbers
+  Tensor sample_ids;             // i64 [samples], which of the data set: the key of its random numbers
   Tensor tokens;                 // i32 [tokens]
   Tensor positions;              // i32 [tokens], from 0 in each sample
   Tensor sample_offsets;         // i32 [samples + 1], first token of each sample

@@ -17,7 +17,8 @@ void dropout_as(const Tensor& x, const Tensor& sample_offsets, const DropoutSpec
   // A philox block costs about as much as 16 elements of plain arithmetic.
   for_rows(x.size(0), 16 * width, [&](int64_t row) {
     const int64_t sample = std::ranges::upper_bound(offsets, row) - offsets.begin() - 1;
-    const auto position = uint32_t(row - offsets[size_t(sample)]);
+    const auto position = spec.positions.defined() ? uint32_t(spec.positions.data<int32_t>()[row])
+                                                   : uint32_t(row - offsets[size_t(sample)]);
     const auto id = uint64_t(spec.sample_ids.data<int64_t>()[sample]);
     const T* in = x.data<T>() + row * width;
     T* out = y.data<T>() + row * width;

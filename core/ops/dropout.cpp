@@ -25,6 +25,10 @@ void check_dropout(std::string_view op, const DropoutSpec& spec, const Tensor& s
   if (spec.rate > 0)
     check_like(op, "dropout.sample_ids", spec.sample_ids, {sample_offsets.count() - 1}, DType::i64,
                sample_offsets.device());
+  if (spec.rate > 0 && spec.positions.defined() && sample_offsets.device() == kCpu)
+    check_like(op, "dropout.positions", spec.positions,
+               {sample_offsets.data<int32_t>()[sample_offsets.count() - 1]}, DType::i32,
+               sample_offsets.device());
 }
 
 Tensor dropout(const Tensor& x, const Tensor& sample_offsets, const DropoutSpec& spec) {

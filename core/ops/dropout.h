@@ -14,6 +14,8 @@ struct DropoutSpec {
   double rate = 0;  // in [0, 1); 0 is off, and sample_ids may then be empty
   uint64_t seed = 0, step = 0, layer = 0;
   Tensor sample_ids;  // i64 [samples]
+  Tensor
+      positions;  // i32 [tokens]: of the tokens in their samples, where not all of them are here; else empty
 };
 
 struct Dropout : KernelTag<Dropout, void(const Tensor& x, const Tensor& sample_offsets, const DropoutSpec&,

@@ -1,0 +1,103 @@
+#include "layers/fusion/fuser.h"
+
+#include "autograd/ops/attention.h"
+#include "autograd/ops/elementwise.h"
+#include "autograd/ops/rows.h"
+#include "autograd/ops/softmax.h"
+
+namespace dehvf {
+namespace {
+
+constexpr double kEps = 1e-5;
+
+// One span per image and run of layers that read the same group: their queries attend to that group's levels.
+Tensor make_spans(const FuserConfig& config, int64_t images, std::span<const int> group_for) {
+  const int per_group = config.levels / config.groups, queries = config.layers * config.positions;
+  std::vector<int32_t> spans;
+  for (int64_t image = 0; image < images; ++image)
+    for (int first = 0, last = 0; first < config.layers; first = last) {
+      while (last < config.layers && group_for[size_t(last)] == group_for[size_t(first)]) ++last;
+      spans.insert(spans.end(),
+                   {int32_t(image * queries + first * config.positions), (last - first) * config.positions,
+                    int32_t(image * config.levels + group_for[size_t(first)] * per_group), per_group});
+    }
+  return tensor_of(spans).reshape({int64_t(spans.size()) / 4, 4});
+}
+
+}  // namespace
+
+Fuser::Block::Block(const FuserConfig& c)
+    : q(c.width, c.width),
+      k(c.width, c.width),
+      v(c.width, c.width),
+      o(c.width, c.width),
+      attention_norm(c.width, kEps),
+      up(c.width, c.width),
+      down(c.width, c.width),
+      mlp_norm(c.width, kEps) {}
+
+Fuser::Fuser(const FuserConfig& c)
+    : config_(c),
+      layer_embedding_({c.layers, c.embedding}, {Initial::Kind::normal, 1}),
+      position_embedding_({c.positions, c.embedding}, {Initial::Kind::normal, 1}),
+      embed_hidden_(2 * c.embedding, c.hidden),
+      embed_out_(c.hidden, c.embedding),
+      query_(c.embedding, c.width),
+      keys_(c.tower_width, c.width),
+      // Zero: the weights begin uniform.
+      weights_(c.width, c.levels / c.groups, Bias::zeros, {Initial::Kind::zeros}) {
+  for (int b = 0; b < c.blocks; ++b) blocks_.push_back(std::make_unique<Block>(c));
+}
+
+void Fuser::describe(Describer& describer) {
+  describer.parameter("layer_embedding", layer_embedding_);
+  describer.parameter("position_embedding", position_embedding_);
+  describer.child("embed.hidden", embed_hidden_);
+  describer.child("embed.out", embed_out_);
+  describer.child("fuser.query", query_);
+  describer.child("fuser.keys", keys_);
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const std::string prefix = concat("fuser.blocks.", b, ".");
+    Block& block = *blocks_[b];
+    describer.child(prefix + "attention.q", block.q);
+    describer.child(prefix + "attention.k", block.k);
+    describer.child(prefix + "attention.v", block.v);
+    describer.child(prefix + "attention.o", block.o);
+    describer.child(prefix + "attention_norm", block.attention_norm);
+    describer.child(prefix + "mlp.up", block.up);
+    describer.child(prefix + "mlp.down", block.down);
+    describer.child(prefix + "mlp_norm", block.mlp_norm);
+  }
+  describer.child("fuser.weights", weights_);
+}
+
+Variable Fuser::queries(int64_t images) const {
+  std::vector<int32_t> layer, position, repeat;
+  for (int l = 0; l < config_.layers; ++l)
+    for (int p = 0; p < config_.positions; ++p) layer.push_back(l), position.push_back(p);
+  const Variable pairs[] = {gather_rows(layer_embedding_, tensor_of(layer)),
+                            gather_rows(position_embedding_, tensor_of(position))};
+  const Variable embedded = embed_out_(activate(embed_hidden_(concat_columns(pairs)), Activation::relu));
+  for (int64_t image = 0; image < images; ++image)
+    for (size_t i = 0; i < layer.size(); ++i) repeat.push_back(int32_t(i));
+  return gather_rows(query_(embedded), tensor_of(repeat));
+}
+
+Variable Fuser::operator()(const Variable& class_tokens, std::span<const int> group_for) const {
+  const int64_t images = class_tokens.shape()[0], width = config_.width, heads = config_.heads;
+  const Tensor spans = make_spans(config_, images, group_for);
+  const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(width / heads))};
+  const Variable levels = reshape(keys_(class_tokens), {images * config_.levels, width});
+  Variable q = queries(images);
+  for (const auto& block : blocks_) {
+    const auto by_head = [&](const Variable& x) { return reshape(x, {x.shape()[0], heads, width / heads}); };
+    const Variable attended =
+        attention(by_head(block->q(q)), by_head(block->k(levels)), by_head(block->v(levels)), spans, options);
+    q = block->attention_norm(add(q, block->o(reshape(attended, q.shape()))));
+    q = block->mlp_norm(add(q, block->down(activate(block->up(q), Activation::relu))));
+  }
+  const int64_t queries = int64_t(config_.layers) * config_.positions;
+  return softmax(reshape(weights_(q), {images, queries, config_.levels / config_.groups}));
+}
+
+}  // namespace dehvf

@@ -1,0 +1,52 @@
+// The hierarchical visual fuser: which of a group's levels a layer listens to, from the levels' class tokens.
+// method.md 2.3, 2.4 and 10.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "layers/fusion/operator.h"
+#include "layers/linear.h"
+
+namespace dehvf {
+
+struct FuserConfig {
+  int layers, positions;      // of the language model; places in the FFN (key side, value side)
+  int groups, levels;         // K, and the tower's levels in all
+  int64_t embedding, hidden;  // t, and the width inside the embedding network
+  int64_t width;              // r
+  int heads, blocks;
+  int64_t tower_width;
+};
+
+/// The group of levels that a layer listens to: floor(layer * groups / layers).
+inline int group_of(int layer, int layers, int groups) { return layer * groups / layers; }
+
+class Fuser : public Module {
+ public:
+  explicit Fuser(const FuserConfig& config);
+  void describe(Describer& describer) override;
+
+  /// Class tokens [images, levels, tower width] -> weights [images, layers * positions, levels per group],
+  /// each row a softmax over the group's levels. `group_for` gives the group that each layer reads.
+  Variable operator()(const Variable& class_tokens, std::span<const int> group_for) const;
+
+ private:
+  struct Block {
+    Block(const FuserConfig& config);
+    Linear q, k, v, o;
+    LayerNorm attention_norm;
+    Linear up, down;
+    LayerNorm mlp_norm;
+  };
+
+  Variable queries(int64_t images) const;  // [images * layers * positions, width]
+
+  FuserConfig config_;
+  Parameter layer_embedding_, position_embedding_;
+  Linear embed_hidden_, embed_out_, query_, keys_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  Linear weights_;
+};
+
+}  // namespace dehvf

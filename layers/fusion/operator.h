@@ -1,0 +1,140 @@
+// How visual features enter the frozen language model. An operator is a Module with these hooks; the default
+// of each does nothing, so an operator writes only what it uses. One file and one Provide line make one (see
+// none.cpp).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "autograd/ops/visual_rows.h"
+#include "core/registry.h"
+#include "layers/batch.h"
+#include "layers/module.h"
+
+namespace dehvf {
+
+/// What an operator wants of the tower: "after block i", i = 1..depth, in ascending order.
+struct TowerNeeds {
+  std::vector<int> levels;
+  bool adapters = false;  // trainable adapters inside the tower's blocks
+};
+
+/// Raw outputs of the tower's blocks, [images, 1 + patches, width] with the class token first (no class
+/// token: [images, patches, width]), and the frozen post-norm that an operator may apply to them.
+struct TowerLevels {
+  std::map<int, Variable> after_block;
+  Variable post_norm_weight, post_norm_bias;
+  double post_norm_eps = 1e-5;
+  bool class_token = true;
+  int64_t images = 0, patches = 0, width = 0;
+};
+
+/// Whatever encode() computes once per image batch; kept during decoding. Only its operator reads it.
+struct ImageState {
+  std::vector<Variable> values;
+  Variable fuser_weights;  // [images, llm layers, positions, levels] of operators that have them: for reports
+};
+
+/// The sequence with visual tokens put in: embeddings [tokens', width], their batch, and where each text
+/// token went.
+struct InputTokens {
+  Variable embeddings;
+  TextBatch batch;
+  Tensor text_rows;  // i32 [text tokens], rows of the new sequence; inserted tokens are never labelled
+};
+
+/// Extra keys and values with a softmax of their own, added to the attention's output through a gate per
+/// head.
+struct PrefixKv {
+  Variable keys, values;  // [rows, kv heads, head dim]
+  Variable gate;          // [heads]
+  Tensor spans;           // i32 [samples, 4]: query rows and prefix rows of each sample
+};
+
+/// What surrounds a block when an operator's hooks are called.
+struct BlockContext {
+  TextBatch batch;  // the tokens that enter the block
+  TextBatch rows;   // those that its FFN runs on: the same, or in the last block the supervised ones
+  int layer = 0;    // 0-based
+  bool training = false;
+  uint64_t seed = 0, step = 0;  // of dropout
+};
+
+/// The shapes that an operator's sizes follow from.
+struct FusionShapes {
+  int64_t llm_width = 0;
+  int llm_layers = 0;
+  int64_t tower_width = 0;
+  int tower_layers = 0;
+  int64_t patches = 0;
+  bool class_token = true;
+};
+
+struct CostReport {
+  int64_t live = 0;                                 // parameters that receive a gradient
+  int64_t published = 0;                            // as the paper's authors count them, dead ones included
+  double flops_per_image = 0, flops_per_token = 0;  // forward, all layers
+};
+
+/// A parameter setting under which the model equals text-only, or the reason why there is none.
+struct Neutral {
+  std::map<std::string, double> settings;  // parameter path -> value of all its elements
+  std::string reason;                      // why there is none; empty when `settings` is it
+};
+
+/// Operator options as text, from a config file or the command line. Every key must be used, or the
+/// operator's name and the nearest known key are reported.
+class FusionConfig {
+ public:
+  FusionConfig() = default;
+  explicit FusionConfig(std::map<std::string, std::string> values) : values_(std::move(values)) {}
+  int64_t integer(const std::string& key, int64_t fallback, int64_t low, int64_t high);
+  double number(const std::string& key, double fallback);
+  bool flag(const std::string& key, bool fallback);
+  std::string choice(const std::string& key, const std::string& fallback,
+                     std::span<const std::string> allowed);
+  void finish(std::string_view operator_name) const;  // throws ConfigError when a key was never asked for
+  const std::map<std::string, std::string>& resolved() const {
+    return resolved_;
+  }  // every key asked for, with its value
+
+ private:
+  std::optional<std::string> take(const std::string& key);
+  std::map<std::string, std::string> values_, resolved_;
+};
+
+class FusionOperator : public Module {
+ public:
+  void describe(Describer&) override {}
+  virtual TowerNeeds tower() const { return {}; }
+  virtual ImageState encode(const TowerLevels&) const { return {}; }
+  virtual std::optional<InputTokens> tokens(const ImageState&, const Variable&, const TextBatch&) const {
+    return std::nullopt;
+  }
+  virtual Variable before_attention(const Variable& x, const ImageState&, const BlockContext&) const {
+    return x;
+  }
+  virtual std::optional<PrefixKv> attention_prefix(const ImageState&, const BlockContext&) const {
+    return std::nullopt;
+  }
+  virtual std::optional<VisualRows> ffn_rows(const ImageState&, const BlockContext&) const {
+    return std::nullopt;
+  }
+  virtual Variable beside_ffn(const Variable&, const ImageState&, const BlockContext&) const { return {}; }
+  virtual CostReport cost() const { return {}; }
+  virtual Neutral neutral() const { return {}; }
+};
+
+/// The registry of operators: Provide<Fusion> my_idea{"my_idea", make}.
+struct Fusion {
+  using Key = std::string;
+  using Entry = std::unique_ptr<FusionOperator> (*)(const FusionShapes&, FusionConfig&);
+  static constexpr std::string_view name = "fusion operator";
+};
+
+std::unique_ptr<FusionOperator> make_fusion(const std::string& name, const FusionShapes& shapes,
+                                            FusionConfig& config);
+
+}  // namespace dehvf

@@ -1,0 +1,61 @@
+// A frozen language model, a frozen tower, and what is trained between them: a fusion operator and, if asked
+// for, adapters inside the tower.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layers/fusion/operator.h"
+#include "layers/tower_adapter.h"
+#include "models/clip_vit.h"
+#include "models/llama.h"
+
+namespace dehvf {
+
+FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower);
+
+struct FusedModelOptions {
+  std::string fusion = "none";
+  FusionConfig config;
+  bool tower_adapters = false;
+  TowerAdapterConfig adapters;
+};
+
+/// As a Module it is the adapter: what is trained, counted, saved. The frozen models are parts of their own.
+class FusedModel : public Module {
+ public:
+  /// Allocates nothing; llama and tower are given their weights by initialise() or load_parameters().
+  FusedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options);
+  void describe(Describer& describer) override;
+
+  Llama& llama() { return llama_; }
+  const Llama& llama() const { return llama_; }
+  ClipVit& tower() { return tower_; }
+  FusionOperator& fusion() { return *fusion_; }
+  TowerAdapters* adapters() { return adapters_.get(); }
+  const FusedModelOptions& options() const { return options_; }
+
+  /// The levels the operator needs, from pixels [images, 3, side, side]; cacheable where there are no tower
+  /// adapters.
+  TowerLevels look(const Tensor& pixels, const TowerDropout& dropout = {}) const;
+  /// What the blocks get to see of the images; the levels may be empty (no image in the batch).
+  Vision see(const TowerLevels& levels) const;
+
+  /// Hidden states [chosen, width] after the final norm at the supervised rows of the text.
+  Variable hidden_at(const TextBatch& batch, const Tensor& rows, const Vision& vision,
+                     ForwardOptions options) const;
+  /// Cross entropy of every supervised position, f32 [labelled].
+  Variable losses(const TextBatch& batch, const Supervised& supervised, const Vision& vision,
+                  const ForwardOptions& options) const;
+
+  CostReport cost() const;  // operator and tower adapters together
+
+ private:
+  FusedModelOptions options_;
+  Llama llama_;
+  ClipVit tower_;
+  std::unique_ptr<FusionOperator> fusion_;
+  std::unique_ptr<TowerAdapters> adapters_;
+};
+
+}  // namespace dehvf

@@ -1,0 +1,250 @@
+#include "models/llama.h"
+
+#include <algorithm>
+
+#include "autograd/ops/attention.h"
+#include "autograd/ops/cross_entropy.h"
+#include "autograd/ops/elementwise.h"
+#include "autograd/ops/linear.h"
+#include "autograd/ops/norm.h"
+#include "autograd/ops/rope.h"
+#include "autograd/ops/rows.h"
+
+namespace dehvf {
+namespace {
+
+constexpr Initial kNormal{Initial::Kind::normal, 0.02}, kOnes{Initial::Kind::ones};
+
+RopeTable make_rope(const LlamaConfig& config) {
+  using Kind = RopeScaling::Kind;
+  const RopeScaling& rope = config.rope;
+  const RopeKind kind = rope.kind == Kind::linear   ? RopeKind::linear
+                        : rope.kind == Kind::llama3 ? RopeKind::llama3
+                                                    : RopeKind::standard;
+  const RopeOptions options{
+      kind, rope.theta, rope.factor, rope.low_freq_factor, rope.high_freq_factor, rope.original_context};
+  return rope_table(options, config.head_dim, config.context, DType::f64);
+}
+
+// Puts the new keys or values behind those that each sample holds already.
+void append(const Tensor& fresh, const Tensor& cached, const KvCache& cache, const TextBatch& batch) {
+  int64_t from = 0;
+  for (int64_t s = 0; s < batch.samples(); ++s) {
+    const int64_t count = batch.lengths[size_t(s)], at = s * cache.capacity + cache.lengths[size_t(s)];
+    copy_into(fresh.slice(from, from + count), cached.slice(at, at + count));
+    from += count;
+  }
+}
+
+Tensor cache_spans(const KvCache& cache, const TextBatch& batch) {
+  std::vector<int32_t> spans;
+  int64_t from = 0;
+  for (int64_t s = 0; s < batch.samples(); ++s) {
+    const int64_t count = batch.lengths[size_t(s)], held = cache.lengths[size_t(s)] + count;
+    require(held <= cache.capacity, "decode: sample ", s, " has ", held, " tokens, the cache holds ",
+            cache.capacity);
+    spans.insert(spans.end(), {int32_t(from), int32_t(count), int32_t(s * cache.capacity), int32_t(held)});
+    from += count;
+  }
+  return tensor_of(spans).reshape({batch.samples(), 4});
+}
+
+}  // namespace
+
+KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, DType dtype, Device device)
+    : capacity(capacity), lengths(size_t(samples), 0) {
+  for (int l = 0; l < config.layers; ++l)
+    for (auto* side : {&keys, &values})
+      side->push_back(Tensor({samples * capacity, config.kv_heads, config.head_dim}, dtype, device));
+}
+
+Vision with_fusion(FusionOperator& fusion, ImageState state) {
+  Vision vision{.fusion = &fusion, .state = std::move(state)};
+  for (const auto& named : trainable_of(fusion)) vision.parameters.push_back(named.parameter->variable());
+  return vision;
+}
+
+Tensor row_spans(const TextBatch& batch, const Tensor& rows) {
+  const auto offsets = batch.sample_offsets.span<int32_t>();
+  std::vector<int32_t> spans;
+  for (int32_t i = 0; int32_t row : rows.span<int32_t>()) {
+    const int32_t begin = *std::prev(std::ranges::upper_bound(offsets, row));
+    spans.insert(spans.end(), {i++, 1, begin, row - begin + 1});
+  }
+  return tensor_of(spans).reshape({rows.count(), 4});
+}
+
+TextBatch select_rows(const TextBatch& batch, const Tensor& rows) {
+  const auto all = rows.span<int32_t>();
+  require(
+      std::ranges::is_sorted(all) && (all.empty() || (all[0] >= 0 && all[all.size() - 1] < batch.count())),
+      "rows: wanted ascending rows of ", batch.count(), " tokens");
+  TextBatch part = batch;
+  std::vector<int32_t> tokens, positions, offsets;
+  for (int32_t row : all) {
+    tokens.push_back(batch.tokens.data<int32_t>()[row]);
+    positions.push_back(batch.positions.data<int32_t>()[row]);
+  }
+  for (int32_t offset : batch.sample_offsets.span<int32_t>())
+    offsets.push_back(int32_t(std::ranges::lower_bound(all, offset) - all.begin()));
+  for (size_t s = 0; s + 1 < offsets.size(); ++s) part.lengths[s] = offsets[s + 1] - offsets[s];
+  part.tokens = tensor_of(tokens);
+  part.positions = tensor_of(positions);
+  part.sample_offsets = tensor_of(offsets);
+  part.spans = row_spans(batch, rows);
+  return part;
+}
+
+Llama::Block::Block(const LlamaConfig& c)
+    : input_norm({c.width}, kOnes),
+      q({c.heads * c.head_dim, c.width}, kNormal),
+      k({c.kv_heads * c.head_dim, c.width}, kNormal),
+      v({c.kv_heads * c.head_dim, c.width}, kNormal),
+      o({c.width, c.heads * c.head_dim}, kNormal),
+      post_norm({c.width}, kOnes),
+      gate({c.ffn, c.width}, kNormal),
+      up({c.ffn, c.width}, kNormal),
+      down({c.width, c.ffn}, kNormal) {}
+
+void Llama::Block::describe(Describer& describer) {
+  describer.parameter("input_layernorm.weight", input_norm);
+  describer.parameter("self_attn.q_proj.weight", q);
+  describer.parameter("self_attn.k_proj.weight", k);
+  describer.parameter("self_attn.v_proj.weight", v);
+  describer.parameter("self_attn.o_proj.weight", o);
+  describer.parameter("post_attention_layernorm.weight", post_norm);
+  describer.parameter("mlp.gate_proj.weight", gate);
+  describer.parameter("mlp.up_proj.weight", up);
+  describer.parameter("mlp.down_proj.weight", down);
+}
+
+std::vector<Variable> Llama::Block::trainable() const {
+  std::vector<Variable> result;
+  for (const Parameter* p : {&input_norm, &q, &k, &v, &o, &post_norm, &gate, &up, &down})
+    if (p->trainable()) result.push_back(p->variable());
+  return result;
+}
+
+Llama::Llama(const LlamaConfig& config)
+    : config_(config),
+      rope_(make_rope(config)),
+      embedding_({config.vocab, config.width}, kNormal),
+      norm_({config.width}, kOnes),
+      head_({config.vocab, config.width}, kNormal) {
+  for (int l = 0; l < config.layers; ++l) blocks_.push_back(std::make_unique<Block>(config));
+}
+
+void Llama::describe(Describer& describer) {
+  struct Named : Module {
+    explicit Named(Block& b) : block(b) {}
+    void describe(Describer& d) override { block.describe(d); }
+    Block& block;
+  };
+  describer.parameter("model.embed_tokens.weight", embedding_);
+  for (size_t l = 0; l < blocks_.size(); ++l) {
+    Named named(*blocks_[l]);
+    describer.child(concat("model.layers.", l), named);
+  }
+  describer.parameter("model.norm.weight", norm_);
+  if (!config_.tied) describer.parameter("lm_head.weight", head_);
+}
+
+Variable Llama::embed(const Tensor& tokens) const { return embedding(tokens, embedding_); }
+
+Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
+                        const ForwardOptions& options) const {
+  require(!options.rows.defined() || !options.cache,
+          "forward: a cache is filled by all rows, not by chosen ones");
+  Variable x = embeddings;
+  const Tensor spans = options.cache ? cache_spans(*options.cache, batch) : batch.spans;
+  const TextBatch chosen = options.rows.defined() ? select_rows(batch, options.rows) : TextBatch{};
+  for (int l = 0; l < config_.layers; ++l) {
+    const bool last = options.rows.defined() && l + 1 == config_.layers;
+    const BlockContext context{batch, last ? chosen : batch, l, options.training, options.seed, options.step};
+    const Selection selection{last ? chosen.spans : spans, last ? options.rows : Tensor()};
+    std::vector<Variable> inputs{x};
+    const size_t state_begin = inputs.size();
+    inputs.insert(inputs.end(), vision.state.values.begin(), vision.state.values.end());
+    const size_t state_end = inputs.size();
+    inputs.insert(inputs.end(), vision.parameters.begin(), vision.parameters.end());
+    const auto own = blocks_[size_t(l)]->trainable();
+    inputs.insert(inputs.end(), own.begin(), own.end());
+    x = segment(
+        "llama_block", {},
+        [=, this, &vision, cache = options.cache](std::span<const Variable> in) {
+          ImageState state = vision.state;
+          state.values.assign(in.begin() + int64_t(state_begin), in.begin() + int64_t(state_end));
+          return run_block(in[0], state, vision, context, selection, cache);
+        },
+        std::move(inputs), options.mode);
+    if (options.hidden) options.hidden->push_back(x);
+  }
+  if (options.cache)
+    for (int64_t s = 0; s < batch.samples(); ++s)
+      options.cache->lengths[size_t(s)] += batch.lengths[size_t(s)];
+  return rms_norm(x, norm_, config_.norm_eps);
+}
+
+Variable Llama::run_block(const Variable& x, const ImageState& state, const Vision& vision,
+                          const BlockContext& context, const Selection& selection, KvCache* cache) const {
+  const Block& block = *blocks_[size_t(context.layer)];
+  const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
+  const Variable h = add(residual, attend(block, x, state, vision, context, selection, cache));
+  return add(h, feed_forward(block, h, state, vision, context));
+}
+
+Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state, const Vision& vision,
+                       const BlockContext& context, const Selection& selection, KvCache* cache) const {
+  const AttentionOptions options{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
+  const auto heads = [&](const Variable& y, int count) {
+    return reshape(y, {y.shape()[0], count, config_.head_dim});
+  };
+  Variable u = rms_norm(x, block.input_norm, config_.norm_eps);
+  if (vision.fusion) u = vision.fusion->before_attention(u, state, context);
+  const Variable u_q = selection.q_rows.defined() ? gather_rows(u, selection.q_rows) : u;
+  // With a cache the new tokens' positions continue those that are held.
+  const Variable q = rope(heads(linear(u_q, block.q), config_.heads), context.rows.positions, rope_);
+  Variable k = rope(heads(linear(u, block.k), config_.kv_heads), context.batch.positions, rope_);
+  Variable v = heads(linear(u, block.v), config_.kv_heads);
+  if (cache) {
+    const size_t layer = size_t(context.layer);
+    append(k.value(), cache->keys[layer], *cache, context.batch);
+    append(v.value(), cache->values[layer], *cache, context.batch);
+    k = Variable(cache->keys[layer]);
+    v = Variable(cache->values[layer]);
+  }
+  Variable attended_values = attention(q, k, v, selection.spans, options);
+  if (vision.fusion) {
+    if (const auto prefix = vision.fusion->attention_prefix(state, context)) {
+      const Variable extra = attention(q, prefix->keys, prefix->values, prefix->spans,
+                                       {.causal = false, .scale = options.scale});
+      const Variable gate = reshape(prefix->gate, {1, config_.heads});
+      const Tensor every_row = tensor_of(std::vector<int32_t>(size_t(extra.shape()[0]), 0));
+      attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));
+    }
+  }
+  return linear(
+      reshape(attended_values, {attended_values.shape()[0], int64_t(config_.heads) * config_.head_dim}),
+      block.o);
+}
+
+Variable Llama::feed_forward(const Block& block, const Variable& h, const ImageState& state,
+                             const Vision& vision, const BlockContext& context) const {
+  const Variable u = rms_norm(h, block.post_norm, config_.norm_eps);
+  Variable out = linear(swiglu(linear(u, block.gate), linear(u, block.up)), block.down);
+  if (!vision.fusion) return out;
+  if (const auto rows = vision.fusion->ffn_rows(state, context)) out = add(out, visual_rows(u, *rows));
+  if (const Variable beside = vision.fusion->beside_ffn(u, state, context); beside.defined())
+    out = add(out, beside);
+  return out;
+}
+
+Variable Llama::logits(const Variable& hidden) const {
+  return linear(hidden, config_.tied ? embedding_ : head_);
+}
+
+Variable Llama::losses(const Variable& hidden, const Tensor& targets) const {
+  return cross_entropy(hidden, config_.tied ? embedding_ : head_, targets);
+}
+
+}  // namespace dehvf

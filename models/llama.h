@@ -1,0 +1,89 @@
+// LLaMA (1, 2, 3; Vicuna): RMSNorm, RoPE, grouped-query causal attention, SwiGLU; packed samples of any
+// length. The fusion operator's hooks are called here, and nowhere else.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "autograd/segment.h"
+#include "core/ops/rope.h"
+#include "layers/fusion/operator.h"
+#include "models/llama_config.h"
+
+namespace dehvf {
+
+/// Keys and values of the tokens so far, for decoding: rows of sample s begin at s * capacity.
+struct KvCache {
+  KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, DType dtype, Device device);
+  int64_t capacity;
+  std::vector<int64_t> lengths;      // tokens held, per sample
+  std::vector<Tensor> keys, values;  // per layer [samples * capacity, kv heads, head dim]
+};
+
+/// What a forward pass is asked for beside the text.
+struct ForwardOptions {
+  bool training = false;
+  uint64_t seed = 0, step = 0;  // of dropout
+  SegmentMode mode = SegmentMode::keep;
+  Tensor rows;                              // i32: the only rows wanted after the last block; empty for all
+  KvCache* cache = nullptr;                 // appended to; the batch then holds the new tokens only
+  std::vector<Variable>* hidden = nullptr;  // receives the output of every block
+};
+
+/// A fused image, as the language model's blocks see it: the operator and what it computed of the batch's
+/// images.
+struct Vision {
+  const FusionOperator* fusion = nullptr;
+  ImageState state;
+  std::vector<Variable> parameters;  // the operator's trainable ones: inputs of every block's segment
+};
+Vision with_fusion(FusionOperator& fusion, ImageState state);
+
+class Llama : public Module {
+ public:
+  explicit Llama(const LlamaConfig& config);
+  void describe(Describer& describer) override;  // names of Hugging Face folders
+  const LlamaConfig& config() const { return config_; }
+
+  Variable embed(const Tensor& tokens) const;  // i32 [tokens] -> [tokens, width]
+  /// [tokens, width] -> the last block's output through the final norm, [tokens or rows, width].
+  Variable forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
+                   const ForwardOptions& options) const;
+  Variable logits(const Variable& hidden) const;                         // [rows, vocab]
+  Variable losses(const Variable& hidden, const Tensor& targets) const;  // cross entropy, f32 [rows]
+
+ private:
+  struct Block {
+    explicit Block(const LlamaConfig& config);
+    void describe(Describer& describer);
+    std::vector<Variable> trainable() const;
+    Parameter input_norm, q, k, v, o, post_norm, gate, up, down;
+  };
+  struct Selection {
+    Tensor spans;   // queries against keys
+    Tensor q_rows;  // rows of the residual stream that go on; empty for all
+  };
+
+  Variable run_block(const Variable& x, const ImageState& state, const Vision& vision,
+                     const BlockContext& context, const Selection& selection, KvCache* cache) const;
+  Variable attend(const Block& block, const Variable& x, const ImageState& state, const Vision& vision,
+                  const BlockContext& context, const Selection& selection, KvCache* cache) const;
+  Variable feed_forward(const Block& block, const Variable& h, const ImageState& state, const Vision& vision,
+                        const BlockContext& context) const;
+
+  LlamaConfig config_;
+  RopeTable rope_;
+  Parameter embedding_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  Parameter norm_, head_;
+};
+
+/// The layout of a batch whose last block runs on `rows` only: each row asks for the keys up to its own
+/// position.
+Tensor row_spans(const TextBatch& batch, const Tensor& rows);
+/// The part of a batch that `rows` (ascending) select: tokens, positions and sample offsets of the chosen
+/// rows.
+TextBatch select_rows(const TextBatch& batch, const Tensor& rows);
+
+}  // namespace dehvf

@@ -10,7 +10,9 @@ namespace {
 CostReport cost_of(const LlamaConfig& llama, const std::string& fusion, const std::string& slots) {
   const size_t before = backend(kCpu).bytes_in_use();
   FusedModel model(llama, clip_l14(),
-                   {.fusion = fusion, .config = FusionConfig({{"slots", slots}}), .tower_adapters = true});
+                   {.fusion = fusion,
+                    .config = FusionConfig(std::map<std::string, std::string>{{"slots", slots}}),
+                    .tower_adapters = true});
   const CostReport cost = model.cost();
   EXPECT_LT(backend(kCpu).bytes_in_use() - before, 16u << 20);  // the RoPE table, no weight
   return cost;
@@ -30,7 +32,9 @@ TEST(ParameterCount, Dehvf) {
 TEST(ParameterCount, MeanWeightsHaveNoFuser) {
   FusedModel mean(llama_7b(), clip_l14(),
                   {.fusion = "dehvf", .config = FusionConfig({{"weights", "mean"}, {"slots", "320"}})});
-  FusedModel dynamic(llama_7b(), clip_l14(), {.fusion = "dehvf", .config = FusionConfig({{"slots", "320"}})});
+  FusedModel dynamic(
+      llama_7b(), clip_l14(),
+      {.fusion = "dehvf", .config = FusionConfig(std::map<std::string, std::string>{{"slots", "320"}})});
   EXPECT_EQ(dynamic.cost().live - mean.cost().live, 171'014 + 26'944);
 }
 

@@ -123,11 +123,18 @@ def files():
     }
 
 
+def bicubic(image, width, height):
+    """Horizontal pass first: all that PIL did before version 13, so what the published models saw.
+    Version 13 turns the order round where the height shrinks much more than the width."""
+    rows = image.resize((width, image.height), Image.Resampling.BICUBIC)
+    return rows.resize((width, height), Image.Resampling.BICUBIC)
+
+
 def shortest_edge(image, size):
     w, h = image.size
     if w <= h:
-        return image.resize((size, int(size * h / w)), Image.Resampling.BICUBIC)
-    return image.resize((int(size * w / h), size), Image.Resampling.BICUBIC)
+        return bicubic(image, size, int(size * h / w))
+    return bicubic(image, int(size * w / h), size)
 
 
 def clip_crop(image):
@@ -144,7 +151,7 @@ def llava_pad(image):
 
 
 def memvp(image):
-    return image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    return bicubic(image, SIZE, SIZE)
 
 
 RECIPES = {"clip_crop": (clip_crop, CLIP_MEAN, CLIP_STD), "memvp": (memvp, NET_MEAN, NET_STD),
@@ -172,8 +179,7 @@ def main():
         "wide.png": ((20, 7), (1, 20)), "tall.png": ((5, 23), (22, 61)), "one_pixel.png": ((5, 3),),
     }.items():
         for w, h in sizes:
-            resized = images[name].resize((w, h), Image.Resampling.BICUBIC)
-            tensors[f"resize.{name}.{w}x{h}"] = array(resized)
+            tensors[f"resize.{name}.{w}x{h}"] = array(bicubic(images[name], w, h))
 
     processor = hf.CLIPImageProcessorPil(size={"shortest_edge": SIZE}, crop_size=SIZE)
     for recipe, (make, mean, std) in RECIPES.items():

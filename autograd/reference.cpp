@@ -108,17 +108,43 @@ Variable layer_norm_reference(const Variable& x, const Variable& weight, const V
   return reshape(add_row(multiply_row(normalised, weight), bias), x.shape());
 }
 
-Variable cross_entropy_reference(const Variable& logits, const Tensor& labels) {
+Variable attention_reference(const Variable& q, const Variable& k, const Variable& v, const Tensor& spans,
+                             const AttentionOptions& options) {
+  const int64_t heads = q.shape()[1], dim = q.shape()[2], group = heads / k.shape()[1];
+  const auto matrix = [](const Variable& x) {
+    return reshape(x, {x.shape()[0], x.shape()[1] * x.shape()[2]});
+  };
+  const auto cut = [&](const Variable& x, int64_t begin, int64_t count, int64_t head) {
+    return slice_columns(slice_rows(x, begin, begin + count), head * dim, (head + 1) * dim);
+  };
+  const Variable all_q = matrix(q), all_k = matrix(k), all_v = matrix(v);
+  std::vector<Variable> outputs;
+  for (int64_t s = 0; s < spans.size(0); ++s) {
+    const auto span = spans[s].span<int32_t>();
+    const int64_t queries = span[1], keys = span[3];
+    const auto seen = [&](int64_t i, int64_t j) { return !options.causal || j < keys - queries + i + 1; };
+    const Tensor hidden =
+        constant({queries, keys}, q.dtype(), [&](int64_t i, int64_t j) { return seen(i, j) ? 0 : -1e4; });
+    std::vector<Variable> by_head;
+    for (int64_t h = 0; h < heads; ++h) {
+      const Variable head_k = cut(all_k, span[2], keys, h / group),
+                     head_v = cut(all_v, span[2], keys, h / group);
+      const Variable scores = scale(matmul(cut(all_q, span[0], queries, h), head_k, true), options.scale);
+      by_head.push_back(matmul(softmax_reference(add(scores, hidden)), head_v));
+    }
+    outputs.push_back(concat_columns(by_head));
+  }
+  return reshape(concat_rows(outputs), q.shape());
+}
+
+Variable cross_entropy_reference(const Variable& hidden, const Variable& head, const Tensor& targets) {
+  const Variable logits = linear(hidden, head);
   const Tensor maxima = row_maxima(logits.value());
-  const int32_t* label = labels.data<int32_t>();
+  const int32_t* target = targets.data<int32_t>();
   const Tensor chosen =
-      constant(logits.shape(), logits.dtype(), [&](int64_t r, int64_t c) { return c == label[r]; });
-  const Tensor counted =
-      constant({1, labels.count()}, logits.dtype(), [&](int64_t, int64_t r) { return label[r] >= 0; });
+      constant(logits.shape(), logits.dtype(), [&](int64_t r, int64_t c) { return c == target[r]; });
   const Variable log_sum = logarithm(row_sums(exponential(subtract_column(logits, maxima))));
-  const Variable picked = row_sums(multiply(logits, chosen));
-  const Variable losses = add(add(log_sum, maxima), scale(picked, -1));
-  return reshape(matmul(counted, reshape(losses, {labels.count(), 1})), Shape{});
+  return add(add(log_sum, maxima), scale(row_sums(multiply(logits, chosen)), -1));
 }
 
 Variable visual_rows_reference(const Variable& x, const VisualRows& rows, const Tensor& mask) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "autograd/ops/visual_rows.h"
+#include "core/ops/attention.h"
 
 namespace dehvf {
 
@@ -11,9 +12,13 @@ Variable softmax_reference(const Variable& x);
 Variable rms_norm_reference(const Variable& x, const Variable& weight, double eps);
 Variable layer_norm_reference(const Variable& x, const Variable& weight, const Variable& bias, double eps);
 
-/// The sum over the rows with a label >= 0 of logsumexp(row) - row[label], a scalar. logits [rows,
-/// vocabulary], labels i32 [rows].
-Variable cross_entropy_reference(const Variable& logits, const Tensor& labels);
+/// Shapes as core/ops/attention.h; here the spans' queries must cover the rows of q in order, and every query
+/// must see a key.
+Variable attention_reference(const Variable& q, const Variable& k, const Variable& v, const Tensor& spans,
+                             const AttentionOptions& options);
+
+/// Shapes as core/ops/cross_entropy.h.
+Variable cross_entropy_reference(const Variable& hidden, const Variable& head, const Tensor& targets);
 
 /// Keys and values are built for every sample. `mask` [tokens, n] takes the place of plan.dropout; empty is
 /// none.

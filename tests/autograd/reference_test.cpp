@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/ops/attention.h"
+#include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
 #include "autograd/ops/norm.h"
 #include "autograd/ops/softmax.h"
@@ -90,19 +92,26 @@ TEST(Reference, VisualRows) {
   }
 }
 
-// -log softmax by hand: three rows, one of them without a label.
+TEST(Reference, Attention) {
+  for (const bool causal : {true, false}) {
+    const AttentionOptions options{causal, 0.4};
+    // The third span continues 7 cached keys; the second shares the keys of the first.
+    const auto spans = [] {
+      return tensor_of(
+          std::span<const int32_t>(std::vector<int32_t>{0, 11, 0, 11, 11, 3, 0, 11, 14, 2, 11, 9}), {3, 4});
+    };
+    compare(
+        {{16, 6, 5}, {20, 2, 5}, {20, 2, 5}},
+        [&](Inputs in) { return attention(in[0], in[1], in[2], spans(), options); },
+        [&](Inputs in) { return attention_reference(in[0], in[1], in[2], spans(), options); });
+  }
+}
+
 TEST(Reference, CrossEntropy) {
-  const Variable logits = Variable::parameter(
-      tensor_of(std::span<const double>(std::vector<double>{1, 2, 3, 0, 0, 0, -1, 5, 2}), {3, 3}), "logits");
-  const Variable loss = cross_entropy_reference(logits, tensor_of(std::vector<int32_t>{2, -100, 0}));
-  const double first = std::log(std::exp(-2) + std::exp(-1) + 1),
-               third = 6 + std::log(std::exp(-6) + 1 + std::exp(-3));
-  EXPECT_NEAR(item(loss.value()), first + third, 1e-14);
-  backward(loss);
-  const double* g = logits.grad().data<double>();
-  EXPECT_NEAR(g[2], std::exp(-first) - 1, 1e-14);
-  EXPECT_EQ(g[4], 0);
-  EXPECT_NEAR(g[6], std::exp(-third) - 1, 1e-14);
+  const Tensor targets = tensor_of(std::vector<int32_t>{2, 0, 36, 5, 5});
+  compare(
+      {{5, 13}, {37, 13}}, [&](Inputs in) { return cross_entropy(in[0], in[1], targets); },
+      [&](Inputs in) { return cross_entropy_reference(in[0], in[1], targets); });
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ f16::operator float() const {
 
 f8e4m3::f8e4m3(float x) {
   const uint8_t sign = std::signbit(x) ? 0x80 : 0;
-  if (std::isnan(x) || std::fabs(x) >= 464.0f)
-    bits = sign | 0x7f;  // e4m3 has no infinity
+  if (std::isnan(x) || std::fabs(x) > 464.0f)
+    bits = sign | 0x7f;  // e4m3 has no infinity; 464 itself is a tie with the even 448
   else
     bits = uint8_t(sign | encode_magnitude(x, 3, 7));
 }

@@ -78,6 +78,20 @@ TEST(Safetensors, RoundTripKeepsEveryDtypeAndOrder) {
   EXPECT_THAT(error_of([&] { file.load("absent"); }), HasSubstr("has no tensor 'absent'"));
 }
 
+TEST(Safetensors, RewritingAFileOfTheOfficialWriterGivesItsBytes) {
+  const std::filesystem::path golden = DEHVF_SOURCE_DIR "/tests/golden";
+  const TempFolder folder;
+  for (const char* name : {"llama/mha_f32_expected.safetensors", "llama/bf16/model.safetensors",
+                           "clip/joint_f32/model.safetensors", "images/expected.safetensors"}) {
+    const SafetensorsFile file(golden / name);
+    NamedTensors tensors;
+    for (const auto& info : file.tensors()) tensors.emplace_back(info.name, file.load(info.name));
+    std::reverse(tensors.begin(), tensors.end());
+    write_safetensors(folder / "again", tensors, file.metadata());
+    EXPECT_EQ(read_file(folder / "again"), read_file(golden / name)) << name;
+  }
+}
+
 TEST(Safetensors, FileOutlivesNothingItReturns) {
   std::mt19937 random(2);
   const TempFolder folder;

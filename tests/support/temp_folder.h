@@ -28,6 +28,7 @@ class TempFolder {
 
 /// Written in place and not flushed: quick, for files that a test damages on purpose.
 inline void spill(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::remove(path);  // some file systems flush a file that is cut to nothing and written again
   std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), std::streamsize(bytes.size()));
 }
 

@@ -1,6 +1,7 @@
 #include "data/length_buckets.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <xxhash.h>
@@ -85,7 +86,7 @@ std::string length_histogram(std::span<const int64_t> lengths, int rows) {
   const auto quantile = [&](double share) { return sorted[size_t(share * double(sorted.size() - 1) + 0.5)]; };
   const double mean = std::accumulate(sorted.begin(), sorted.end(), 0.0) / double(sorted.size());
   std::string text =
-      concat(sorted.size(), " samples, mean ", int64_t(mean + 0.5), ", min ", sorted.front(), ", median ",
+      concat(sorted.size(), " samples, mean ", std::lround(mean), ", min ", sorted.front(), ", median ",
              quantile(0.5), ", 95% ", quantile(0.95), ", max ", sorted.back(), "\n");
   // Bars begin at multiples of the step.
   int64_t step = bar_step(sorted.back() - sorted.front() + 1, rows);

@@ -34,7 +34,7 @@ Tensor initial_value(const NamedParameter& named, uint64_t seed, DType dtype) {
     case Initial::Kind::normal:
       return random_normal(shape, initial.deviation, key, dtype);
     case Initial::Kind::xavier: {
-      const double limit = std::sqrt(6.0 / double(shape[0] + shape.count() / shape[0]));
+      const double limit = std::sqrt(6.0 / (double(shape[0]) + double(shape.count()) / double(shape[0])));
       return random_uniform(shape, -limit, limit, key, dtype);
     }
   }
@@ -59,7 +59,7 @@ void Parameter::set_trainable(Tensor value, std::string path) {
   variable_ = Variable::parameter(std::move(value), std::move(path));
 }
 
-void Parameter::set_frozen(Tensor value, std::string path) {
+void Parameter::set_frozen(const Tensor& value, std::string path) {
   check(value, path);
   variable_ = Variable::frozen([value] { return value; }, value.shape(), value.dtype(), std::move(path));
 }
@@ -112,7 +112,7 @@ void load_parameters(Module& module, const std::function<Tensor(const std::strin
     if (trainable)
       parameter->set_trainable(std::move(value), path);
     else
-      parameter->set_frozen(std::move(value), path);
+      parameter->set_frozen(value, path);
   }
 }
 

@@ -33,7 +33,7 @@ class Parameter {
   Tensor value() const { return variable().value(); }
 
   void set_trainable(Tensor value, std::string path);
-  void set_frozen(Tensor value, std::string path);  // resident bytes
+  void set_frozen(const Tensor& value, std::string path);  // resident bytes
   void set_leased(WeightRef source, DType dtype, std::string path);
 
  private:

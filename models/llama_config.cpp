@@ -184,7 +184,8 @@ void read_generation_eos(const std::filesystem::path& path, LlamaConfig& config,
 int64_t meta_ffn(const Json& json, const std::string& what, int64_t width) {
   const int64_t multiple = positive(json, "multiple_of", what, 256);
   const double factor = above_zero(json, "ffn_dim_multiplier", what, 1);
-  const double wanted = std::floor(factor * double(8 * width / 3));
+  const int64_t plain = 8 * width / 3;
+  const double wanted = std::floor(factor * double(plain));
   require<IoError>(wanted >= 1 && wanted <= double(1 << 24), what, ": ffn_dim_multiplier gives an FFN of ",
                    wanted);
   return (int64_t(wanted) + multiple - 1) / multiple * multiple;

@@ -84,13 +84,14 @@ Variable Fuser::queries(int64_t images) const {
 }
 
 Variable Fuser::operator()(const Variable& class_tokens, std::span<const int> group_for) const {
-  const int64_t images = class_tokens.shape()[0], width = config_.width, heads = config_.heads;
+  const int64_t images = class_tokens.shape()[0], width = config_.width, heads = config_.heads,
+                dim = width / heads;
   const Tensor spans = make_spans(config_, images, group_for);
-  const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(width / heads))};
+  const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(dim))};
   const Variable levels = reshape(keys_(class_tokens), {images * config_.levels, width});
   Variable q = queries(images);
   for (const auto& block : blocks_) {
-    const auto by_head = [&](const Variable& x) { return reshape(x, {x.shape()[0], heads, width / heads}); };
+    const auto by_head = [&](const Variable& x) { return reshape(x, {x.shape()[0], heads, dim}); };
     const Variable attended =
         attention(by_head(block->q(q)), by_head(block->k(levels)), by_head(block->v(levels)), spans, options);
     q = block->attention_norm(add(q, block->o(reshape(attended, q.shape()))));

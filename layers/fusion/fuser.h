@@ -33,7 +33,7 @@ class Fuser : public Module {
 
  private:
   struct Block {
-    Block(const FuserConfig& config);
+    explicit Block(const FuserConfig& config);
     Linear q, k, v, o;
     LayerNorm attention_norm;
     Linear up, down;

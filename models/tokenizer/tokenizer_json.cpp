@@ -139,7 +139,7 @@ void check_options(const Json& model, std::string_view path) {
   require<IoError>(type == "BPE", path, ": model: wanted type BPE, found ", printable(type, 40));
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     const auto found = model.find(key);
-    const bool unused = found == model.end() || found->is_null() || *found == "" || *found == 0.0;
+    const bool unused = found == model.end() || found->is_null() || *found == Json("") || *found == 0.0;
     require<IoError>(unused, path, ": model: wanted no ", key, ", found ", unused ? "" : dump_short(*found));
   }
 }

@@ -171,10 +171,10 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
     inputs.insert(inputs.end(), own.begin(), own.end());
     x = segment(
         "llama_block", {},
-        [=, this, &vision, cache = options.cache](std::span<const Variable> in) {
-          ImageState state = vision.state;
+        [=, this, fusion = vision.fusion, cache = options.cache](std::span<const Variable> in) {
+          ImageState state;
           state.values.assign(in.begin() + int64_t(state_begin), in.begin() + int64_t(state_end));
-          return run_block(in[0], state, vision, context, selection, cache);
+          return run_block(in[0], state, fusion, context, selection, cache);
         },
         std::move(inputs), options.mode);
     if (options.hidden) options.hidden->push_back(x);
@@ -185,22 +185,23 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
   return rms_norm(x, norm_, config_.norm_eps);
 }
 
-Variable Llama::run_block(const Variable& x, const ImageState& state, const Vision& vision,
+Variable Llama::run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                           const BlockContext& context, const Selection& selection, KvCache* cache) const {
   const Block& block = *blocks_[size_t(context.layer)];
   const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
-  const Variable h = add(residual, attend(block, x, state, vision, context, selection, cache));
-  return add(h, feed_forward(block, h, state, vision, context));
+  const Variable h = add(residual, attend(block, x, state, fusion, context, selection, cache));
+  return add(h, feed_forward(block, h, state, fusion, context));
 }
 
-Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state, const Vision& vision,
-                       const BlockContext& context, const Selection& selection, KvCache* cache) const {
+Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state,
+                       const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
+                       KvCache* cache) const {
   const AttentionOptions options{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
   const auto heads = [&](const Variable& y, int count) {
     return reshape(y, {y.shape()[0], count, config_.head_dim});
   };
   Variable u = rms_norm(x, block.input_norm, config_.norm_eps);
-  if (vision.fusion) u = vision.fusion->before_attention(u, state, context);
+  if (fusion) u = fusion->before_attention(u, state, context);
   const Variable u_q = selection.q_rows.defined() ? gather_rows(u, selection.q_rows) : u;
   // With a cache the new tokens' positions continue those that are held.
   const Variable q = rope(heads(linear(u_q, block.q), config_.heads), context.rows.positions, rope_);
@@ -214,8 +215,8 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
     v = Variable(cache->values[layer]);
   }
   Variable attended_values = attention(q, k, v, selection.spans, options);
-  if (vision.fusion) {
-    if (const auto prefix = vision.fusion->attention_prefix(state, context)) {
+  if (fusion) {
+    if (const auto prefix = fusion->attention_prefix(state, context)) {
       const Variable extra = attention(q, prefix->keys, prefix->values, prefix->spans,
                                        {.causal = false, .scale = options.scale});
       const Variable gate = reshape(prefix->gate, {1, config_.heads});
@@ -229,13 +230,12 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
 }
 
 Variable Llama::feed_forward(const Block& block, const Variable& h, const ImageState& state,
-                             const Vision& vision, const BlockContext& context) const {
+                             const FusionOperator* fusion, const BlockContext& context) const {
   const Variable u = rms_norm(h, block.post_norm, config_.norm_eps);
   Variable out = linear(swiglu(linear(u, block.gate), linear(u, block.up)), block.down);
-  if (!vision.fusion) return out;
-  if (const auto rows = vision.fusion->ffn_rows(state, context)) out = add(out, visual_rows(u, *rows));
-  if (const Variable beside = vision.fusion->beside_ffn(u, state, context); beside.defined())
-    out = add(out, beside);
+  if (!fusion) return out;
+  if (const auto rows = fusion->ffn_rows(state, context)) out = add(out, visual_rows(u, *rows));
+  if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined()) out = add(out, beside);
   return out;
 }
 

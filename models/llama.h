@@ -47,7 +47,8 @@ class Llama : public Module {
   const LlamaConfig& config() const { return config_; }
 
   Variable embed(const Tensor& tokens) const;  // i32 [tokens] -> [tokens, width]
-  /// [tokens, width] -> the last block's output through the final norm, [tokens or rows, width].
+  /// [tokens, width] -> the last block's output through the final norm, [tokens or rows, width]. The operator
+  /// (and a cache) must outlive a backward pass, the rest is kept.
   Variable forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
                    const ForwardOptions& options) const;
   Variable logits(const Variable& hidden) const;                         // [rows, vocab]
@@ -65,12 +66,13 @@ class Llama : public Module {
     Tensor q_rows;  // rows of the residual stream that go on; empty for all
   };
 
-  Variable run_block(const Variable& x, const ImageState& state, const Vision& vision,
+  Variable run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                      const BlockContext& context, const Selection& selection, KvCache* cache) const;
-  Variable attend(const Block& block, const Variable& x, const ImageState& state, const Vision& vision,
-                  const BlockContext& context, const Selection& selection, KvCache* cache) const;
-  Variable feed_forward(const Block& block, const Variable& h, const ImageState& state, const Vision& vision,
-                        const BlockContext& context) const;
+  Variable attend(const Block& block, const Variable& x, const ImageState& state,
+                  const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
+                  KvCache* cache) const;
+  Variable feed_forward(const Block& block, const Variable& h, const ImageState& state,
+                        const FusionOperator* fusion, const BlockContext& context) const;
 
   LlamaConfig config_;
   RopeTable rope_;

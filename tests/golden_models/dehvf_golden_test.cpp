@@ -3,28 +3,15 @@
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
 #include "autograd/ops/rows.h"
+#include "golden_models/fixture.h"
 #include "models/fused_model.h"
-#include "support/golden.h"
 
 namespace dehvf {
 namespace {
 
-using Tensors = std::map<std::string, Tensor>;
-
 LlamaConfig llama_config() {
   std::vector<std::string> notes;
   return read_llama_config(golden("dehvf/llama"), notes);
-}
-
-void load_from(Module& module, const Tensors& tensors, DType dtype, bool trainable) {
-  load_parameters(
-      module,
-      [&](const std::string& path, const Shape& shape) {
-        const auto found = tensors.find(path);
-        require<IoError>(found != tensors.end(), path, ": not in the fixture");
-        return cast(found->second, dtype).reshape(shape);
-      },
-      trainable);
 }
 
 std::vector<std::vector<int32_t>> cut(const std::vector<int32_t>& flat, const std::vector<int64_t>& lengths) {

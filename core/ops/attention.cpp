@@ -1,5 +1,8 @@
 #include "core/ops/attention.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "core/ops/check.h"
 
 namespace dehvf {
@@ -10,12 +13,20 @@ void check_spans(const Tensor& spans, int64_t q_rows, int64_t k_rows) {
   require(spans.shape().rank() == 2 && spans.size(1) == 4, "attention: spans are ", spans.shape(),
           ", wanted [spans, 4]");
   if (spans.device() != kCpu) return;
+  std::vector<std::pair<int64_t, int64_t>> taken;  // of the queries: begin, span
   for (int64_t s = 0; s < spans.size(0); ++s) {
     const int32_t* span = spans.data<int32_t>() + 4 * s;
     require(span[0] >= 0 && span[1] >= 0 && int64_t(span[0]) + span[1] <= q_rows && span[2] >= 0 &&
                 span[3] >= 0 && int64_t(span[2]) + span[3] <= k_rows,
             "attention: span ", s, " reads queries [", span[0], ", +", span[1], ") of ", q_rows,
             " and keys [", span[2], ", +", span[3], ") of ", k_rows);
+    if (span[1] > 0) taken.emplace_back(span[0], s);
+  }
+  std::ranges::sort(taken);
+  for (size_t i = 1; i < taken.size(); ++i) {
+    const auto [begin, s] = taken[i - 1];
+    require(begin + spans.data<int32_t>()[4 * s + 1] <= taken[i].first, "attention: spans ", s, " and ",
+            taken[i].second, " share query ", taken[i].first);
   }
 }
 

@@ -31,7 +31,8 @@ struct AttentionBackward
 /// q [q rows, heads, dim], k and v [k rows, kv heads, dim] with heads a multiple of kv heads: head h reads kv
 /// head h / (heads / kv heads). `spans` i32 [spans, 4] holds {q begin, q count, k begin, k count}; query
 /// ranges must not overlap, key ranges may (a shared prefix). One op for packed texts, a KV cache and cross
-/// attention. Rows in no span, and rows that see no key, are zero.
+/// attention. Rows in no span, and rows that see no key, are zero (their lse is -infinity). Throws ShapeError
+/// for spans outside the tensors or with common queries, where the spans are on the CPU.
 struct Attended {
   Tensor out;  // [q rows, heads, dim]
   Tensor lse;  // [heads, q rows], log of the sum of exponentials, in the statistics dtype

@@ -65,6 +65,14 @@ const AddCase blind(attention_case("attention_blind_rows", {5, 3, 2, 1, 7}, {0, 
 // All spans read the same keys, as with a prefix; no mask.
 const AddCase shared(attention_case("attention_shared_keys", {17, 6, 4, 4, 9},
                                     {0, 5, 0, 6, 5, 11, 0, 6, 16, 1, 2, 3}, false));
+// Partly shared keys, out of order; queries in no span, keys in no span, a span without keys.
+const AddCase partly_shared(
+    attention_case("attention_partly_shared_keys", {41, 23, 2, 1, 5},
+                   {30, 7, 9, 8, 0, 3, 0, 11, 5, 10, 0, 11, 15, 2, 4, 0, 17, 3, 20, 1}, false));
+// Heads of whole vectors, few queries and keys in many places, as the fuser has them; and a tower's.
+const AddCase cross(attention_case("attention_cross", {12, 18, 2, 2, 8},
+                                   {0, 4, 0, 6, 4, 4, 6, 6, 8, 4, 12, 6}, false));
+const AddCase tower(attention_case("attention_both_ways", {37, 37, 3, 3, 24}, {0, 37, 0, 37}, false));
 
 }  // namespace
 }  // namespace dehvf

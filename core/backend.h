@@ -11,15 +11,15 @@
 
 namespace dehvf {
 
-/// A queue of work and a mark in it: handles of the backend that made them. The CPU runs in line and uses
-/// none.
+/// A queue of work, owned by the backend that made it, and a mark in it, which goes back to its backend with
+/// the last copy of the handle. The CPU runs in line and uses none.
 struct Stream {
   Device device;
   void* handle = nullptr;
 };
 struct Event {
   Device device;
-  void* handle = nullptr;
+  std::shared_ptr<void> handle;
 };
 
 class Backend {
@@ -31,7 +31,8 @@ class Backend {
   virtual void free(void* data, size_t bytes, Stream stream) noexcept = 0;
   virtual void* allocate_pinned(
       size_t bytes) = 0;  // host memory that the device can copy from asynchronously
-  virtual void free_pinned(void* data, size_t bytes) noexcept = 0;
+  virtual void free_pinned(void* data,
+                           size_t bytes) noexcept = 0;  // after the copies from and to it are over
   virtual void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
                     Stream) = 0;
   virtual void fill_bytes(void* data, int byte, size_t bytes, Stream stream) = 0;
@@ -45,9 +46,8 @@ class Backend {
 };
 
 struct RuntimeOptions {
-  int threads = 0;  // CPU threads; 0 takes what the machine has. Results never depend on it
-  bool poison =
-      false;  // tests: new CPU memory is filled with NaN and fenced; a touched fence aborts the free
+  int threads = 0;      // CPU threads; 0 takes what the machine has. Results never depend on it
+  bool poison = false;  // tests: new memory is filled with NaN, that of the CPU fenced as well
 };
 
 /// Owns the backends. Exactly one lives at a time.

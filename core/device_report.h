@@ -5,7 +5,8 @@
 
 namespace dehvf {
 
-std::string
-cuda_report();  // one line: devices found, or why there are none; provided by cuda/ or cuda/no_cuda.cpp
+// Provided by cuda/, or by cuda/no_cuda.cpp where no toolkit was found.
+bool built_with_cuda();
+std::string cuda_report();  // one line: devices found, or why there are none; never throws for their lack
 
 }  // namespace dehvf

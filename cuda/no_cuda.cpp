@@ -4,6 +4,8 @@
 
 namespace dehvf {
 
+bool built_with_cuda() { return false; }
+
 std::string cuda_report() {
   return "built without CUDA; configure with -DDEHVF_CUDA=ON where a toolkit is installed";
 }

@@ -1,0 +1,167 @@
+// A GPU as a device: stream-ordered memory from a pool of its own that gives nothing back while it lives,
+// pinned host memory, copies, streams and events. A context is made by the first use, not by the start of a
+// program.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <mutex>
+
+#include "core/backend_factory.h"
+#include "cuda/check.h"
+#include "cuda/devices.h"
+#include "cuda/event_pool.h"
+#include "cuda/pinned_pool.h"
+
+namespace dehvf::cuda {
+namespace {
+
+constexpr int kPoison = 0xff;  // as floats of any width: NaN
+
+void* take_pinned(size_t bytes) {
+  void* data = nullptr;
+  if (cudaHostAlloc(&data, bytes, cudaHostAllocPortable) == cudaSuccess) return data;
+  cudaGetLastError();
+  return nullptr;
+}
+
+void give_pinned(void* data) { cudaFreeHost(data); }
+
+class CudaBackend : public Backend {
+ public:
+  CudaBackend(int index, bool poison) : device_{DeviceKind::cuda, index}, poison_(poison) {}
+
+  ~CudaBackend() override {
+    if (!pool_) return;
+    cudaSetDevice(device_.index);
+    for (cudaStream_t stream : streams_) cudaStreamDestroy(stream);
+    cudaMemPoolDestroy(pool_);
+  }
+
+  Device device() const override { return device_; }
+
+  void* allocate(size_t bytes, Stream stream) override {
+    enter();
+    void* data = nullptr;
+    const cudaError_t status =
+        cudaMallocFromPoolAsync(&data, std::max<size_t>(bytes, 1), pool_, native(stream));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      fail<CudaError>(device_, ": out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
+    }
+    check(status, "allocate");
+    if (poison_) check(cudaMemsetAsync(data, kPoison, bytes, native(stream)), "poison");
+    const size_t now = in_use_.fetch_add(bytes) + bytes;
+    for (size_t peak = peak_.load(); now > peak && !peak_.compare_exchange_weak(peak, now);) {
+    }
+    return data;
+  }
+
+  void free(void* data, size_t bytes, Stream stream) noexcept override {
+    in_use_.fetch_sub(bytes);
+    cudaSetDevice(device_.index);
+    cudaFreeAsync(data, native(stream));
+  }
+
+  void* allocate_pinned(size_t bytes) override {
+    enter();
+    void* const data = pinned_.allocate(bytes);
+    require<CudaError>(data != nullptr, device_, ": no pinned host memory, ", bytes, " bytes wanted");
+    return data;
+  }
+
+  void free_pinned(void* data, size_t bytes) noexcept override { pinned_.free(data, bytes); }
+
+  void copy(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
+            Stream stream) override {
+    require<DeviceError>(
+        (to_device == device_ || from_device == device_) && reachable(to_device) && reachable(from_device),
+        device_, " copy: from ", from_device, " to ", to_device);
+    if (bytes == 0) return;
+    enter();
+    if (to_device.kind == from_device.kind && to_device != from_device) {
+      check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, bytes, native(stream)),
+            "copy between devices");
+      return;
+    }
+    const cudaMemcpyKind kind = to_device == kCpu     ? cudaMemcpyDeviceToHost
+                                : from_device == kCpu ? cudaMemcpyHostToDevice
+                                                      : cudaMemcpyDeviceToDevice;
+    check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "copy");
+  }
+
+  void fill_bytes(void* data, int byte, size_t bytes, Stream stream) override {
+    if (bytes == 0) return;
+    enter();
+    check(cudaMemsetAsync(data, byte, bytes, native(stream)), "fill");
+  }
+
+  Stream make_stream() override {
+    enter();
+    const std::scoped_lock lock(mutex_);
+    streams_.reserve(streams_.size() + 1);  // so that no stream is lost
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "make a stream");
+    streams_.push_back(stream);
+    return {device_, stream};
+  }
+
+  Event record(Stream stream) override {
+    enter();
+    Event event{device_, events_->take()};
+    check(cudaEventRecord(static_cast<cudaEvent_t>(event.handle.get()), native(stream)), "record an event");
+    return event;
+  }
+
+  void wait(Stream stream, Event event) override {
+    if (!event.handle) return;  // of the CPU: over already
+    enter();
+    check(cudaStreamWaitEvent(native(stream), static_cast<cudaEvent_t>(event.handle.get())),
+          "wait for an event");
+  }
+
+  void synchronize(Stream stream) override {
+    enter();
+    check(cudaStreamSynchronize(native(stream)), "synchronize");
+  }
+
+  size_t bytes_in_use() const override { return in_use_.load(); }
+  size_t peak_bytes() const override { return peak_.load(); }
+
+ private:
+  static bool reachable(Device device) { return device == kCpu || device.kind == DeviceKind::cuda; }
+
+  // Makes the device current on this thread and, once, its memory pool.
+  void enter() {
+    check(cudaSetDevice(device_.index), "enter the device");
+    const std::scoped_lock lock(mutex_);
+    if (pool_) return;
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;  // the only type there is
+    properties.location = {cudaMemLocationTypeDevice, device_.index};
+    cudaMemPool_t pool = nullptr;
+    check(cudaMemPoolCreate(&pool, &properties), "make a memory pool");
+    uint64_t keep = std::numeric_limits<uint64_t>::max();
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "keep freed memory");
+    pool_ = pool;
+  }
+
+  Device device_;
+  bool poison_;
+  std::mutex mutex_;
+  cudaMemPool_t pool_ = nullptr;
+  std::vector<cudaStream_t> streams_;
+  PinnedPool pinned_{take_pinned, give_pinned};
+  std::shared_ptr<EventPool> events_ = std::make_shared<EventPool>();
+  std::atomic<size_t> in_use_{0}, peak_{0};
+};
+
+const Provide<BackendFactory> cuda_devices{
+    DeviceKind::cuda, [](const RuntimeOptions& options, std::vector<std::unique_ptr<Backend>>& backends) {
+      int count = 0;
+      count_devices(count);
+      for (int i = 0; i < count; ++i)
+        if (missing_feature(i).empty()) backends.push_back(std::make_unique<CudaBackend>(i, options.poison));
+    }};
+
+}  // namespace
+}  // namespace dehvf::cuda

@@ -1,0 +1,48 @@
+#include "core/device_report.h"
+
+#include "cuda/check.h"
+#include "cuda/devices.h"
+
+namespace dehvf {
+namespace cuda {
+namespace {
+
+std::string version(int number) {  // 13000 is 13.0
+  return number == 0 ? "none" : concat(number / 1000, ".", number % 1000 / 10);
+}
+
+std::string gibibytes(size_t bytes) {
+  const size_t tenths = (bytes * 10 + (size_t(1) << 29)) >> 30;
+  return concat(tenths / 10, ".", tenths % 10, " GiB");
+}
+
+std::string report(int index) {
+  cudaDeviceProp properties{};
+  if (const cudaError_t status = cudaGetDeviceProperties(&properties, index))
+    return concat("cuda:", index, " unreadable: ", describe(status));
+  const std::string missing = missing_feature(index);
+  return concat("cuda:", index, " ", properties.name, ", compute ", properties.major, ".", properties.minor,
+                ", ", gibibytes(properties.totalGlobalMem), missing.empty() ? "" : ", not used: ", missing);
+}
+
+}  // namespace
+}  // namespace cuda
+
+bool built_with_cuda() { return true; }
+
+std::string cuda_report() {
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  const std::string versions = concat("driver ", cuda::version(driver), ", runtime ", cuda::version(runtime));
+  const cudaError_t status = cuda::count_devices(count);
+  if (count == 0)
+    return concat("no CUDA device: ",
+                  status == cudaSuccess ? "the driver lists none" : cuda::describe(status), "; ", versions);
+  std::string line;
+  for (int i = 0; i < count; ++i) line += cuda::report(i) + "; ";
+  cudaGetLastError();
+  return line + versions;
+}
+
+}  // namespace dehvf

@@ -1,0 +1,47 @@
+// The only way to start a kernel: its arguments are checked while compiling, its status after the launch.
+#pragma once
+
+#include <type_traits>
+
+#include <cuda_runtime.h>
+
+#include "cuda/check.h"
+
+namespace dehvf::cuda {
+
+/// Names the kernel for error messages, and the line that launches it.
+struct LaunchSite {
+  LaunchSite(const char* kernel, std::source_location where = std::source_location::current())
+      : kernel(kernel), where(where) {}
+  const char* kernel;
+  std::source_location where;
+};
+
+void begin_launch(const LaunchSite& site, const Stream& stream);
+void end_launch(const LaunchSite& site, const Stream& stream, cudaError_t status);
+
+/// What a kernel parameter takes from a launch: its own type or one that converts without loss.
+template <class Param, class Arg>
+concept PassedAs = requires(Arg arg) {
+  Param{arg};
+};
+
+/// Runs `kernel` on the stream's device with `shared` bytes of dynamic shared memory; an empty grid is no
+/// work. Throws CudaError. With DEHVF_SYNC=1 it waits, so that a late error names its own kernel.
+template <class... Params, class... Args>
+void launch(LaunchSite site, dim3 grid, dim3 block, size_t shared, const Stream& stream,
+            void (*kernel)(Params...), const Args&... args) {
+  static_assert(sizeof...(Params) == sizeof...(Args), "as many arguments as the kernel has parameters");
+  static_assert((PassedAs<Params, Args> && ...),
+                "each argument as the kernel declares it, without narrowing");
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  begin_launch(site, stream);
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = native(stream);
+  end_launch(site, stream, cudaLaunchKernelEx(&config, kernel, Params{args}...));
+}
+
+}  // namespace dehvf::cuda

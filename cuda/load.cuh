@@ -1,0 +1,35 @@
+// Several elements in one load or store: packs of up to 16 bytes.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace dehvf::cuda {
+
+template <class T, int N>
+struct alignas(sizeof(T) * N) Pack {
+  T items[N];
+};
+
+/// N elements from `data`, which is aligned to all of them.
+template <int N, class T>
+__device__ Pack<T, N> load(const T* data) {
+  return *reinterpret_cast<const Pack<T, N>*>(data);
+}
+
+template <class T, int N>
+__device__ void store(T* data, const Pack<T, N>& pack) {
+  *reinterpret_cast<Pack<T, N>*>(data) = pack;
+}
+
+/// How many elements of each type one thread handles at once: 16 bytes of the widest.
+template <class... T>
+inline constexpr int kPack = int(16 / std::max({sizeof(T)...}));
+
+/// Whether N elements can be loaded at once from every one of the addresses.
+template <int N, class... T>
+bool aligned_for(const T*... data) {
+  return ((reinterpret_cast<uintptr_t>(data) % (sizeof(T) * N) == 0) && ...);
+}
+
+}  // namespace dehvf::cuda

@@ -165,9 +165,9 @@ TEST(DropLowest, CountsAndTies) {
   EXPECT_THAT(half.y.span<float>(), testing::ElementsAre(0, 0, 1, 1, 0, 5, 0, 3));
   EXPECT_THAT(half.kept.span<uint8_t>(), testing::ElementsAre(0, 0, 1, 1, 0, 1, 0, 1));
   const auto dropped = [](double fraction) {  // of 100
+    const Tensor kept = drop_lowest(random_normal({1, 100}, 1, 1), fraction).kept;
     int64_t count = 0;
-    for (uint8_t kept : drop_lowest(random_normal({1, 100}, 1, 1), fraction).kept.span<uint8_t>())
-      count += !kept;
+    for (uint8_t keep : kept.span<uint8_t>()) count += !keep;
     return count;
   };
   EXPECT_EQ(dropped(0), 0);

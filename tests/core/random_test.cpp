@@ -79,7 +79,8 @@ TEST(RandomTensors, DependOnTheKeyAlone) {
   EXPECT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0);
   const Tensor c = random_normal({3, 5}, 2, 12);
   EXPECT_NE(std::memcmp(a.raw(), c.raw(), a.bytes()), 0);
-  for (float v : random_uniform({1000}, -3, 2, 13).span<float>()) EXPECT_TRUE(v >= -3 && v <= 2);
+  const Tensor uniform = random_uniform({1000}, -3, 2, 13);
+  for (float v : uniform.span<float>()) EXPECT_TRUE(v >= -3 && v <= 2);
 }
 
 }  // namespace

@@ -1,0 +1,51 @@
+// Teaching an adapter between frozen models: batches of examples, their pictures, the mean loss of the step.
+#pragma once
+
+#include "data/length_buckets.h"
+#include "train/examples.h"
+#include "train/picture_source.h"
+#include "train/trainer.h"
+
+namespace dehvf {
+
+class AdapterTask : public Task {
+ public:
+  struct Options {
+    int64_t batch = 32, micro_batch = 32;
+    uint64_t seed = 0;
+    SegmentMode mode = SegmentMode::keep;
+  };
+
+  /// `trained` is the model (its adapter) or, to pre-train, its language model. `pictures` may be null when
+  /// the model looks at none. Everything must outlive the task.
+  AdapterTask(FusedModel& model, Module& trained, const std::vector<Example>& examples,
+              const PictureSource* pictures, const Options& options);
+
+  Module& trained() override { return trained_; }
+  int prepare(uint64_t step) override;
+  Variable loss(int micro_batch) override;
+  int64_t tokens() const override { return tokens_; }
+  std::string cursor() const override;
+  void seek(const std::string& cursor) override;
+
+ private:
+  FusedModel& model_;
+  Module& trained_;
+  const std::vector<Example>& examples_;
+  const PictureSource* pictures_;
+  Options options_;
+  BatchSequence sequence_;
+  std::vector<int64_t> chosen_;  // of this step
+  uint64_t step_ = 0;
+  int64_t tokens_ = 0, labelled_ = 0;
+};
+
+/// The examples as one packed batch, and their pictures in the order the batch counts them.
+struct PackedExamples {
+  TextBatch batch;
+  std::vector<int32_t> pictures;
+};
+PackedExamples pack_with_pictures(std::span<const std::vector<int32_t>> tokens,
+                                  std::span<const int32_t> images, std::span<const int64_t> ids);
+
+}  // namespace dehvf

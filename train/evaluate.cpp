@@ -1,0 +1,106 @@
+#include "train/evaluate.h"
+
+#include <algorithm>
+
+#include "train/adapter_task.h"
+
+namespace dehvf {
+namespace {
+
+bool single_tokens(const Question& question) {
+  return std::ranges::all_of(question.choices, [](const auto& choice) { return choice.size() == 1; });
+}
+
+// Texts of one batch and what is asked of them.
+struct Batch {
+  std::vector<std::vector<int32_t>> tokens;
+  std::vector<int32_t> images, rows;  // rows of the packed batch whose next token counts
+  std::vector<int64_t> ids;
+  int32_t length = 0;
+
+  void add(const std::vector<int32_t>& text, int32_t image, int64_t id) {
+    tokens.push_back(text);
+    images.push_back(image);
+    ids.push_back(id);
+    length += int32_t(text.size());
+  }
+};
+
+// Log-probabilities [rows, vocab] at the rows asked for.
+Tensor log_probabilities(const FusedModel& model, const Batch& batch, const PictureSource* pictures) {
+  const PackedExamples packed = pack_with_pictures(batch.tokens, batch.images, batch.ids);
+  const Vision vision = model.see(pictures ? pictures->levels(packed.pictures) : TowerLevels{});
+  const Tensor logits =
+      cast(model.llama().logits(model.hidden_at(packed.batch, tensor_of(batch.rows), vision, {})).value(),
+           DType::f64);
+  const int64_t vocab = logits.size(1);
+  for (int64_t row = 0; row < logits.size(0); ++row) {
+    const auto line = logits[row].span<double>();
+    const double top = *std::ranges::max_element(line);
+    double sum = 0;
+    for (double value : line) sum += std::exp(value - top);
+    for (int64_t v = 0; v < vocab; ++v) line[size_t(v)] -= top + std::log(sum);
+  }
+  return logits;
+}
+
+// One text serves all choices of a question.
+void rank_single(const FusedModel& model, std::span<const Question> questions, const PictureSource* pictures,
+                 const std::function<int32_t(size_t)>& picture_of, size_t first,
+                 std::span<Ranking> rankings) {
+  Batch batch;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    batch.add(questions[i].prompt, pictures ? picture_of(first + i) : -1, questions[i].id);
+    batch.rows.push_back(batch.length - 1);
+  }
+  const Tensor scores = log_probabilities(model, batch, pictures);
+  for (size_t i = 0; i < questions.size(); ++i)
+    for (const auto& choice : questions[i].choices)
+      rankings[i].log_likelihood.push_back(scores[int64_t(i)].data<double>()[choice[0]]);
+}
+
+// Every choice is a text of its own.
+void rank_long(const FusedModel& model, const Question& question, const PictureSource* pictures,
+               int32_t picture, Ranking& ranking) {
+  Batch batch;
+  for (const auto& choice : question.choices) {
+    std::vector<int32_t> text = question.prompt;
+    text.insert(text.end(), choice.begin(), choice.end());
+    const auto begin = batch.length + int32_t(question.prompt.size()) - 1;
+    batch.add(text, pictures ? picture : -1, question.id);
+    for (size_t t = 0; t < choice.size(); ++t) batch.rows.push_back(begin + int32_t(t));
+  }
+  const Tensor scores = log_probabilities(model, batch, pictures);
+  int64_t row = 0;
+  for (const auto& choice : question.choices) {
+    double sum = 0;
+    for (int32_t token : choice) sum += scores[row++].data<double>()[token];
+    ranking.log_likelihood.push_back(sum / double(choice.size()));
+  }
+}
+
+}  // namespace
+
+std::vector<Ranking> rank_choices(const FusedModel& model, std::span<const Question> questions,
+                                  const PictureSource* pictures,
+                                  const std::function<int32_t(size_t)>& picture_of, int64_t batch) {
+  const NoGrad no_grad;
+  std::vector<Ranking> rankings(questions.size());
+  for (size_t first = 0; first < questions.size();) {
+    if (!single_tokens(questions[first])) {
+      rank_long(model, questions[first], pictures, picture_of(first), rankings[first]);
+      ++first;
+      continue;
+    }
+    size_t last = first;
+    while (last < questions.size() && int64_t(last - first) < batch && single_tokens(questions[last])) ++last;
+    rank_single(model, questions.subspan(first, last - first), pictures, picture_of, first,
+                std::span(rankings).subspan(first, last - first));
+    first = last;
+  }
+  for (Ranking& ranking : rankings)
+    ranking.chosen = int(std::ranges::max_element(ranking.log_likelihood) - ranking.log_likelihood.begin());
+  return rankings;
+}
+
+}  // namespace dehvf

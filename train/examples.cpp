@@ -1,0 +1,57 @@
+#include "train/examples.h"
+
+#include <charconv>
+
+namespace dehvf {
+namespace {
+
+int64_t number_of(const std::string& id) {
+  int64_t number = 0;
+  std::from_chars(id.data(), id.data() + id.size(), number);
+  return number;
+}
+
+// The end of `prompt` that leaves room for `rest` more tokens; its first token (a bos) is kept.
+std::vector<int32_t> fit(std::vector<int32_t> prompt, int64_t rest, int64_t limit) {
+  const int64_t excess = int64_t(prompt.size()) + rest - limit;
+  if (excess > 0 && int64_t(prompt.size()) > excess + 1)
+    prompt.erase(prompt.begin() + 1, prompt.begin() + 1 + excess);
+  return prompt;
+}
+
+}  // namespace
+
+int32_t Pictures::add(const Problem& problem) {
+  if (problem.image.empty()) return -1;
+  paths.push_back(problem.image);
+  return int32_t(paths.size()) - 1;
+}
+
+Example training_example(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options) {
+  const PromptText text = build_prompt(problem, options.format, options.captions);
+  std::vector<int32_t> answer = tokenizer.encode(text.answer_text, false);
+  if (tokenizer.eos() >= 0) answer.push_back(tokenizer.eos());
+  require<ConfigError>(!answer.empty() && int64_t(answer.size()) < options.max_tokens, "problem ", problem.id,
+                       ": ", answer.size(), " labelled tokens, wanted 1 to ", options.max_tokens - 1);
+  Example example{.id = number_of(problem.id)};
+  example.tokens =
+      fit(tokenizer.encode(text.prompt, tokenizer.bos() >= 0), int64_t(answer.size()), options.max_tokens);
+  example.labels.assign(example.tokens.size(), kIgnored);
+  example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
+  example.labels.insert(example.labels.end(), answer.begin(), answer.end());
+  return example;
+}
+
+Question make_question(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options) {
+  Question question{.answer = problem.answer, .id = number_of(problem.id)};
+  int64_t longest = 0;
+  for (const std::string& choice : choice_texts(problem, options.format)) {
+    question.choices.push_back(tokenizer.encode(choice, false));
+    longest = std::max(longest, int64_t(question.choices.back().size()));
+  }
+  const PromptText text = build_prompt(problem, options.format, options.captions);
+  question.prompt = fit(tokenizer.encode(text.prompt, tokenizer.bos() >= 0), longest, options.max_tokens);
+  return question;
+}
+
+}  // namespace dehvf

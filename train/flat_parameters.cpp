@@ -1,0 +1,39 @@
+#include "train/flat_parameters.h"
+
+#include <algorithm>
+
+namespace dehvf {
+
+FlatParameters::FlatParameters(Module& module) {
+  const auto trainable = trainable_of(module);
+  require<ConfigError>(!trainable.empty(), "training: nothing is trainable");
+  int64_t count = 0;
+  for (const auto& named : trainable) {
+    const Shape& shape = named.parameter->shape();
+    ranges_.push_back({named.path, shape, count, count + shape.count()});
+    count += shape.count();
+  }
+  const Variable& first = trainable[0].parameter->variable();
+  const auto flat = [&] { return zeros({count}, first.dtype(), first.device()); };
+  buffers_ = {flat(), flat(), flat(), flat(), {}};
+  std::vector<uint8_t> decay(size_t(count), 0);
+  for (size_t i = 0; i < trainable.size(); ++i) {
+    const Range& range = ranges_[i];
+    const Variable& variable = trainable[i].parameter->variable();
+    const auto view = [&](const Tensor& buffer) {
+      return buffer.slice(range.begin, range.end).reshape(range.shape);
+    };
+    copy_into(variable.value(), view(buffers_.value));
+    variable.set_value(view(buffers_.value));
+    variable.set_grad(view(buffers_.gradient));
+    if (range.shape.rank() > 1) std::fill(decay.begin() + range.begin, decay.begin() + range.end, uint8_t(1));
+  }
+  buffers_.decay = tensor_of(decay).to(first.device());
+}
+
+const std::string& FlatParameters::path_at(int64_t index) const {
+  const auto after = std::ranges::upper_bound(ranges_, index, {}, &Range::begin);
+  return std::prev(after)->path;
+}
+
+}  // namespace dehvf

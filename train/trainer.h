@@ -1,0 +1,64 @@
+// The training loop: micro-batches, clipping, AdamW, schedule, checkpoints, resume. What is trained is a
+// Task.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "train/flat_parameters.h"
+#include "train/schedule.h"
+
+namespace dehvf {
+
+/// What one optimizer step works on. Cursors are opaque text that seek() understands again.
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual Module& trained() = 0;
+  /// Fetches the next step's data; returns the number of its micro-batches.
+  virtual int prepare(uint64_t step) = 0;
+  /// The loss of one micro-batch, already divided by the number of labelled tokens of the whole step, so that
+  /// the micro-batches' gradients add up to that of the mean.
+  virtual Variable loss(int micro_batch) = 0;
+  virtual int64_t tokens() const = 0;      // of the step that was prepared last
+  virtual std::string cursor() const = 0;  // where the next prepare() will read
+  virtual void seek(const std::string& cursor) = 0;
+};
+
+struct TrainerOptions {
+  int64_t steps = 1000;
+  Schedule schedule;
+  AdamWOptions adamw;
+  double clip = 1;     // largest global norm of the gradient; 0 for none
+  int max_skips = 10;  // updates skipped in a row before the run stops
+};
+
+struct StepReport {
+  int64_t step = 0;  // 1 for the first
+  double loss = 0, learning_rate = 0, gradient_norm = 0, seconds = 0;
+  int64_t tokens = 0;
+  std::string skipped;  // the first parameter whose gradient was not finite; empty when the update was made
+};
+
+class Trainer {
+ public:
+  Trainer(Task& task, const TrainerOptions& options);
+
+  const FlatParameters& parameters() const { return parameters_; }
+  int64_t steps_done() const { return done_; }
+  void resume_at(int64_t steps_done) { done_ = steps_done; }
+  /// One optimizer step. Throws Error when too many updates in a row had to be skipped.
+  StepReport step();
+  /// Steps until the end, or until `after(report)` returns false.
+  void run(const std::function<bool(const StepReport&)>& after);
+
+ private:
+  Task& task_;
+  TrainerOptions options_;
+  FlatParameters parameters_;
+  int64_t done_ = 0;
+  int skips_ = 0;
+};
+
+}  // namespace dehvf

@@ -108,7 +108,9 @@ void WeightFolder::open_index(const std::filesystem::path& index) {
                    ": wanted an object 'weight_map'");
   std::map<std::string, size_t> shards;
   std::vector<std::string> missing;
-  for (const auto& [name, value] : json["weight_map"].items()) {
+  for (const auto& item : json["weight_map"].items()) {
+    const std::string& name = item.key();
+    const Json& value = item.value();
     require<IoError>(value.is_string(), what, ": weight_map: wanted a file name for tensor '",
                      printable(name), "'");
     const auto shard = value.get<std::string>();
@@ -270,12 +272,12 @@ std::string WeightFolder::fingerprint() const {
   XXH3_64bits_reset(state.get());
   const auto add = [&](const void* data, size_t bytes) { XXH3_64bits_update(state.get(), data, bytes); };
   std::vector<std::byte> sample;
-  for (const auto& [name, entry] : entries_)
-    for (const Part& part : entry.parts)
+  for (const auto& named : entries_)
+    for (const Part& part : named.second.parts)
       std::visit(
           [&](const auto& file) {
             const auto& info = file.info(part.name);
-            std::string text = concat(name, '\0', kind_of(file, part.name));
+            std::string text = concat(named.first, '\0', kind_of(file, part.name));
             for (int64_t size : info.shape) text += concat(' ', size);
             add(text.data(), text.size() + 1);
             const uint64_t bytes = stored_bytes(file, part.name), length = std::min(bytes, kSample);

@@ -10,7 +10,7 @@
 namespace dehvf {
 
 struct TextBatch {
-  std::vector<int64_t> lengths;  // tokens of each sample, none 0
+  std::vector<int64_t> lengths;  // tokens of each sample; 0 only while decoding, for those that ended
   Tensor sample_ids;             // i64 [samples], which of the data set: the key of its random numbers
   Tensor tokens;                 // i32 [tokens]
   Tensor positions;              // i32 [tokens], from 0 in each sample

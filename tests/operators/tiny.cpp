@@ -1,0 +1,180 @@
+#include "operators/tiny.h"
+
+#include <algorithm>
+
+#include "autograd/ops/cross_entropy.h"
+#include "autograd/ops/elementwise.h"
+#include "autograd/ops/rows.h"
+#include "core/random.h"
+
+namespace dehvf::tiny {
+namespace {
+
+// Sizes for keys that an operator may have; its other keys keep their defaults.
+const std::map<std::string, std::string> kSizes{
+    {"slots", "11"}, {"rank", "3"},  {"lambda", "0.7"}, {"scale", "0.6"}, {"groups", "2"},
+    {"hidden", "5"}, {"width", "4"}, {"heads", "2"},    {"blocks", "2"},  {"embedding", "6"}};
+
+// What a key may be set to instead: each is a case of its own.
+const std::vector<std::pair<std::string, std::string>> kVariants{{"rows", "materialised"},
+                                                                 {"weights", "mean"},
+                                                                 {"positions", "1"},
+                                                                 {"mapping", "reversed"},
+                                                                 {"level_norm", "raw"}};
+
+uint64_t hash_of(const std::string& text) {
+  uint64_t hash = 14695981039346656037u;
+  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
+  return hash;
+}
+
+void randomise(Module& module, double deviation, DType dtype, bool trainable) {
+  load_parameters(
+      module,
+      [&](const std::string& path, const Shape& shape) {
+        const Tensor noise = random_normal(shape, deviation, hash_of(path), dtype);
+        const bool norm = path.find("norm") != std::string::npos && path.ends_with("weight");
+        return norm ? add(noise, full(shape, 1, dtype)) : noise;
+      },
+      trainable);
+}
+
+Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options) {
+  TowerDropout dropout;
+  if (options.training)
+    dropout = {.seed = options.seed, .step = options.step, .sample_ids = tensor_of(in.image_ids)};
+  return model.see(model.look(in.pixels, dropout));
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  out << c.fusion;
+  for (const auto& [key, value] : c.options)
+    if (!kSizes.contains(key)) out << ' ' << key << '=' << value;
+  return out;
+}
+
+std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options) {
+  FusionConfig config(std::move(options));
+  make_fusion(fusion, fusion_shapes(llama_7b(), clip_l14()), config);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : config.resolved()) keys.push_back(key);
+  return keys;
+}
+
+std::vector<Case> all_cases() {
+  std::vector<std::map<std::string, std::string>> variants{{}};
+  for (const auto& variant : kVariants) variants.push_back({variant});
+  std::vector<Case> cases;
+  for (const std::string& fusion : Registry<Fusion>::instance().keys())
+    for (const auto& variant : variants) {
+      const auto all = keys_of(fusion);
+      if (!variant.empty() && std::ranges::find(all, variant.begin()->first) == all.end()) continue;
+      cases.push_back({.fusion = fusion, .options = variant});
+      for (const std::string& key : keys_of(fusion, variant))
+        if (const auto size = kSizes.find(key); size != kSizes.end()) cases.back().options.insert(*size);
+    }
+  return cases;
+}
+
+LlamaConfig llama() {
+  LlamaConfig config;
+  config.vocab = 23;
+  config.width = 10;
+  config.ffn = 14;
+  config.layers = 2;
+  config.heads = 3;
+  config.kv_heads = 1;
+  config.head_dim = 4;
+  config.context = 40;
+  return config;
+}
+
+ClipConfig tower() { return {.width = 8, .mlp = 18, .layers = 4, .heads = 2, .patch = 2, .image = 6}; }
+
+FusedModel make(const Case& c, DType dtype, double dropout) {
+  auto options = c.options;
+  const auto keys = keys_of(c.fusion);
+  if (std::ranges::find(keys, "dropout") != keys.end()) options["dropout"] = concat(dropout);
+  FusedModel model(llama(), tower(),
+                   {.fusion = c.fusion,
+                    .config = FusionConfig(std::move(options)),
+                    .tower_adapters = true,
+                    .adapters = {.rank = 2, .scale = 0.5, .dropout = dropout}});
+  randomise(model.llama(), 0.4, dtype, false);
+  randomise(model.tower(), 0.4, dtype, false);
+  randomise(model, 0.4, dtype, true);
+  return model;
+}
+
+Input Input::select(std::span<const int> samples) const {
+  Input part = *this;
+  part.tokens.clear(), part.labels.clear(), part.image_of.clear(), part.ids.clear();
+  for (int s : samples) {
+    part.tokens.push_back(tokens[size_t(s)]);
+    part.labels.push_back(labels[size_t(s)]);
+    part.image_of.push_back(image_of[size_t(s)]);
+    part.ids.push_back(ids[size_t(s)]);
+  }
+  return part;
+}
+
+Input input(DType dtype) {
+  Input in;
+  Random random(77);
+  for (size_t length : {7, 4, 5}) {
+    std::vector<int32_t> tokens, labels;
+    for (size_t i = 0; i < length; ++i) {
+      tokens.push_back(int32_t(random.below(llama().vocab)));
+      labels.push_back(i < 3 ? kIgnored : tokens.back());
+    }
+    in.tokens.push_back(tokens);
+    in.labels.push_back(labels);
+  }
+  in.image_of = {0, -1, 1};
+  in.ids = {11, 5, 42};
+  in.image_ids = {11, 42};
+  in.pixels = random_normal({2, 3, tower().image, tower().image}, 1, 78, dtype);
+  return in;
+}
+
+Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options) {
+  return model.losses(in.batch(), in.supervised(), see(model, in, options), options);
+}
+
+Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOptions& options) {
+  const Variable all = losses(model, in, options);
+  return scale(sum_all(all), 1.0 / double(all.shape()[0]));
+}
+
+Tensor logits(const FusedModel& model, const Input& in) {
+  const NoGrad no_grad;
+  const TextBatch batch = in.batch();
+  const Vision vision = see(model, in, {});
+  const Variable embeddings = model.llama().embed(batch.tokens);
+  const auto inserted = vision.fusion->tokens(vision.state, embeddings, batch);
+  if (!inserted) return model.llama().logits(model.llama().forward(batch, embeddings, vision, {})).value();
+  const Variable hidden = model.llama().forward(inserted->batch, inserted->embeddings, vision, {});
+  return model.llama().logits(gather_rows(hidden, inserted->text_rows)).value();
+}
+
+Tensor text_only_logits(const FusedModel& model, const Input& in) {
+  const NoGrad no_grad;
+  const TextBatch batch = in.batch();
+  return model.llama()
+      .logits(model.llama().forward(batch, model.llama().embed(batch.tokens), {}, {}))
+      .value();
+}
+
+std::map<std::string, Tensor> gradients(FusedModel& model, const Input& in, const ForwardOptions& options) {
+  const auto trainable = trainable_of(model);
+  for (const auto& named : trainable) named.parameter->variable().set_grad({});
+  if (const Variable loss = mean_loss(model, in, options); loss.wants_grad()) backward(loss);
+  std::map<std::string, Tensor> result;
+  for (const auto& [path, parameter] : trainable)
+    if (const Tensor grad = parameter->variable().grad(); grad.defined()) result[path] = grad;
+  return result;
+}
+
+}  // namespace dehvf::tiny

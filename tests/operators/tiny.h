@@ -1,0 +1,55 @@
+// A LLaMA of two layers and a tower of four blocks, small enough for derivatives by differences, joined by
+// any registered operator: what the operator contract suite runs on. No two frozen sizes are equal.
+#pragma once
+
+#include <map>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "models/fused_model.h"
+
+namespace dehvf::tiny {
+
+/// One way to configure a registered operator; tests are instantiated over all of them.
+struct Case {
+  std::string fusion;
+  std::map<std::string, std::string> options;
+  friend std::ostream& operator<<(std::ostream& out, const Case& c);
+};
+std::vector<Case> all_cases();  // every registered name, with the variants of its keys
+/// The configuration keys of an operator, some of which may depend on `options`.
+std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options = {});
+
+LlamaConfig llama();
+ClipConfig tower();
+
+/// Frozen weights and trainable parameters are random numbers (none is 0) that depend on their paths.
+FusedModel make(const Case& c, DType dtype, double dropout = 0);
+
+/// A batch and the pixels of its images.
+struct Input {
+  std::vector<std::vector<int32_t>> tokens, labels;
+  std::vector<int32_t> image_of;
+  std::vector<int64_t> ids;
+  Tensor pixels;                   // [images, 3, side, side]
+  std::vector<int64_t> image_ids;  // of the dropout in the tower
+
+  TextBatch batch() const { return pack(tokens, image_of, ids); }
+  Supervised supervised() const { return dehvf::supervised(batch(), labels); }
+  Input select(std::span<const int> samples) const;  // in this order; images stay
+};
+Input input(DType dtype);  // three samples: with an image, without, with another
+
+/// One f64 or f32 number a labelled token.
+Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
+Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
+/// Logits of every text token, [tokens, vocab], with no block restricted to chosen rows.
+Tensor logits(const FusedModel& model, const Input& in);
+Tensor text_only_logits(const FusedModel& model, const Input& in);
+
+/// Path -> gradient of the mean loss; parameters that were not reached are left out.
+std::map<std::string, Tensor> gradients(FusedModel& model, const Input& in,
+                                        const ForwardOptions& options = {});
+
+}  // namespace dehvf::tiny

@@ -9,7 +9,7 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(DEHVF_MARCH -march=x86-64-v3)
+  set(DEHVF_MARCH -march=x86-64-v3 CACHE STRING "instruction set of the whole project")
 endif()
 set(DEHVF_WARNINGS -Wall -Wextra -Wno-missing-field-initializers -Werror)
 # Contraction would let the compiler decide where to round; bits must not depend on inlining.

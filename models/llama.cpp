@@ -171,10 +171,10 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
     inputs.insert(inputs.end(), own.begin(), own.end());
     x = segment(
         "llama_block", {},
-        [=, this, fusion = vision.fusion, cache = options.cache](std::span<const Variable> in) {
+        [=, this, fusion = vision.fusion](std::span<const Variable> in) {
           ImageState state;
           state.values.assign(in.begin() + int64_t(state_begin), in.begin() + int64_t(state_end));
-          return run_block(in[0], state, fusion, context, selection, cache);
+          return run_block(in[0], state, fusion, context, selection, options);
         },
         std::move(inputs), options.mode);
     if (options.hidden) options.hidden->push_back(x);
@@ -186,17 +186,18 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
 }
 
 Variable Llama::run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
-                          const BlockContext& context, const Selection& selection, KvCache* cache) const {
+                          const BlockContext& context, const Selection& selection,
+                          const ForwardOptions& options) const {
   const Block& block = *blocks_[size_t(context.layer)];
   const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
-  const Variable h = add(residual, attend(block, x, state, fusion, context, selection, cache));
-  return add(h, feed_forward(block, h, state, fusion, context));
+  const Variable h = add(residual, attend(block, x, state, fusion, context, selection, options));
+  return add(h, feed_forward(block, h, state, fusion, context, options));
 }
 
 Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state,
                        const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
-                       KvCache* cache) const {
-  const AttentionOptions options{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
+                       const ForwardOptions& options) const {
+  const AttentionOptions causal{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
   const auto heads = [&](const Variable& y, int count) {
     return reshape(y, {y.shape()[0], count, config_.head_dim});
   };
@@ -207,18 +208,18 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
   const Variable q = rope(heads(linear(u_q, block.q), config_.heads), context.rows.positions, rope_);
   Variable k = rope(heads(linear(u, block.k), config_.kv_heads), context.batch.positions, rope_);
   Variable v = heads(linear(u, block.v), config_.kv_heads);
-  if (cache) {
+  if (KvCache* cache = options.cache) {
     const size_t layer = size_t(context.layer);
     append(k.value(), cache->keys[layer], *cache, context.batch);
     append(v.value(), cache->values[layer], *cache, context.batch);
     k = Variable(cache->keys[layer]);
     v = Variable(cache->values[layer]);
   }
-  Variable attended_values = attention(q, k, v, selection.spans, options);
+  Variable attended_values = attention(q, k, v, selection.spans, causal);
   if (fusion) {
     if (const auto prefix = fusion->attention_prefix(state, context)) {
-      const Variable extra = attention(q, prefix->keys, prefix->values, prefix->spans,
-                                       {.causal = false, .scale = options.scale});
+      const Variable extra =
+          attention(q, prefix->keys, prefix->values, prefix->spans, {.causal = false, .scale = causal.scale});
       const Variable gate = reshape(prefix->gate, {1, config_.heads});
       const Tensor every_row = tensor_of(std::vector<int32_t>(size_t(extra.shape()[0]), 0));
       attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));
@@ -230,11 +231,16 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
 }
 
 Variable Llama::feed_forward(const Block& block, const Variable& h, const ImageState& state,
-                             const FusionOperator* fusion, const BlockContext& context) const {
+                             const FusionOperator* fusion, const BlockContext& context,
+                             const ForwardOptions& options) const {
   const Variable u = rms_norm(h, block.post_norm, config_.norm_eps);
   Variable out = linear(swiglu(linear(u, block.gate), linear(u, block.up)), block.down);
   if (!fusion) return out;
-  if (const auto rows = fusion->ffn_rows(state, context)) out = add(out, visual_rows(u, *rows));
+  if (const auto rows = fusion->ffn_rows(state, context)) {
+    const Variable added = visual_rows(u, *rows);
+    if (options.probe) options.probe(context.layer, u.value(), *rows, out.value(), added.value());
+    out = add(out, added);
+  }
   if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined()) out = add(out, beside);
   return out;
 }

@@ -21,6 +21,11 @@ struct KvCache {
   std::vector<Tensor> keys, values;  // per layer [samples * capacity, kv heads, head dim]
 };
 
+/// Looks at one block's visual rows: u (the FFN's normed input), the FFN's output and what the rows add to
+/// it.
+using RowProbe = std::function<void(int layer, const Tensor& u, const VisualRows& rows, const Tensor& ffn,
+                                    const Tensor& added)>;
+
 /// What a forward pass is asked for beside the text.
 struct ForwardOptions {
   bool training = false;
@@ -29,6 +34,7 @@ struct ForwardOptions {
   Tensor rows;                              // i32: the only rows wanted after the last block; empty for all
   KvCache* cache = nullptr;                 // appended to; the batch then holds the new tokens only
   std::vector<Variable>* hidden = nullptr;  // receives the output of every block
+  RowProbe probe;                           // is shown every block's visual rows; may be empty
 };
 
 /// A fused image, as the language model's blocks see it: the operator and what it computed of the batch's
@@ -67,12 +73,14 @@ class Llama : public Module {
   };
 
   Variable run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
-                     const BlockContext& context, const Selection& selection, KvCache* cache) const;
+                     const BlockContext& context, const Selection& selection,
+                     const ForwardOptions& options) const;
   Variable attend(const Block& block, const Variable& x, const ImageState& state,
                   const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
-                  KvCache* cache) const;
+                  const ForwardOptions& options) const;
   Variable feed_forward(const Block& block, const Variable& h, const ImageState& state,
-                        const FusionOperator* fusion, const BlockContext& context) const;
+                        const FusionOperator* fusion, const BlockContext& context,
+                        const ForwardOptions& options) const;
 
   LlamaConfig config_;
   RopeTable rope_;

@@ -1,0 +1,19 @@
+// One sub-command a file: each adds itself to the program and stores what is to be done.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace dehvf::cli {
+
+using Action =
+    std::function<void()>;  // throws what goes wrong; main() turns it into one line and an exit code
+
+void add_demo(CLI::App& program, Action& chosen);
+void add_make_data(CLI::App& program, Action& chosen);
+void add_report(CLI::App& program, Action& chosen);
+void add_doctor(CLI::App& program, Action& chosen);
+
+}  // namespace dehvf::cli

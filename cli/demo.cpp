@@ -1,0 +1,147 @@
+// dehvf demo: freeze a small LLaMA and a small tower, teach adapters to see, and show that pictures were
+// used.
+#include <chrono>
+#include <cstdio>
+
+#include "cli/assets.h"
+#include "cli/base_models.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/worlds.h"
+#include "train/comparison.h"
+
+namespace dehvf::cli {
+namespace {
+
+std::map<std::string, std::string> fusion(std::map<std::string, std::string> changes = {}) {
+  std::map<std::string, std::string> options{
+      {"slots", "20"}, {"rank", "32"}, {"lambda", "1"}, {"scale", "1"}, {"dropout", "0"}};
+  options.merge(changes);
+  return options;
+}
+
+std::map<std::string, std::string> dehvf_options(std::map<std::string, std::string> changes = {}) {
+  auto options = fusion(std::move(changes));
+  options.merge(std::map<std::string, std::string>{
+      {"embedding", "16"}, {"hidden", "32"}, {"width", "32"}, {"heads", "4"}, {"blocks", "2"}});
+  return options;
+}
+
+std::vector<RowSpec> rows(bool fast, bool full) {
+  const RowSpec text{"text_only", "text only, no adapter", "none", {}, false, {}};
+  const RowSpec dehvf{"dehvf", "DEHVF, K = 4 aligned",
+                      "dehvf", dehvf_options(),
+                      false,   {{"dehvf_zeroed", Show::blank}, {"dehvf_shuffled", Show::shuffled}}};
+  const RowSpec last{
+      "last_level", "last level only (MemVP-like)", "memvp", fusion({{"level", "8"}}), false, {}};
+  if (fast) return {text, dehvf};
+  std::vector<RowSpec> result{
+      text,
+      dehvf,
+      last,
+      {"k1", "K = 1: every layer mixes all levels", "dehvf", dehvf_options({{"groups", "1"}}), false, {}}};
+  if (!full) return result;
+  result.push_back(
+      {"reversed", "K = 4 reversed mapping", "dehvf", dehvf_options({{"mapping", "reversed"}}), false, {}});
+  result.push_back({"static_mean",
+                    "K = 4, mean of the group's levels",
+                    "dehvf",
+                    fusion({{"weights", "mean"}}),
+                    false,
+                    {}});
+  result.push_back({"tower_adapters", "DEHVF with tower adapters", "dehvf", dehvf_options(), true, {}});
+  return result;
+}
+
+struct Demo {
+  std::filesystem::path out = "runs/demo", assets = default_assets();
+  bool fast = false, full = false, json = false;
+  int64_t steps = 0;
+  double rate = 6e-3;
+
+  void run() const {
+    const auto begin = std::chrono::steady_clock::now();
+    Progress progress(json);
+    std::filesystem::remove_all(out);
+    std::filesystem::create_directories(out);
+    const std::vector<std::string> kinds =
+        fast ? std::vector<std::string>{"scenes"} : std::vector<std::string>{"scenes", "pictures"};
+    const BaseModels base = full ? pretrain_base(out / "base", assets, progress) : shipped_base(assets);
+    Json results{{"version", 1},
+                 {"mode", full   ? "full"
+                          : fast ? "fast"
+                                 : "default"},
+                 {"rows", Json::array()}};
+    for (const std::string& kind : kinds) {
+      const auto folder = out / "data" / kind;
+      write_scene_data(open_world(kind, assets), {}, folder);
+      ComparisonOptions options{.rate = rate};
+      if (fast) options.steps = 400;
+      if (full) options.steps = 1000;
+      if (steps > 0) options.steps = steps;
+      Comparison comparison(base.llama, base.tower, folder, options);
+      for (uint64_t seed = 0; seed < (full ? 2u : 1u); ++seed)
+        for (const RowSpec& spec : rows(fast, full))
+          run_row(comparison, spec, kind, seed, options, progress, results);
+    }
+    results["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    write_json(out / "results.json", results);
+    finish(results, progress);
+  }
+
+  void run_row(Comparison& comparison, const RowSpec& spec, const std::string& kind, uint64_t seed,
+               const ComparisonOptions& options, Progress& progress, Json& results) const {
+    progress.phase(concat(kind, ": ", spec.name), options.steps);
+    for (Json& row : comparison.run(spec, seed, [&](const RowSpec&, const StepReport& report) {
+           progress.step(report.step, concat("loss ", std::round(report.loss * 1000) / 1000));
+         })) {
+      row["data"] = kind;
+      char line[160];
+      std::snprintf(line, sizeof line, "%-9s %-16s image %.3f [%.3f, %.3f]  text %.3f  all %.3f  %.1f s",
+                    kind.c_str(), row["name"].get<std::string>().c_str(), row["accuracy_image"].get<double>(),
+                    row["low95"].get<double>(), row["high95"].get<double>(),
+                    row["accuracy_text"].get<double>(), row["accuracy_all"].get<double>(),
+                    row["seconds"].get<double>());
+      progress.note(concat(line, "  ", row["by_topic"].dump()));
+      results["rows"].push_back(std::move(row));
+    }
+  }
+
+  void finish(const Json& results, Progress& progress) const {
+    if (!json) return progress.note(concat("results: ", (out / "results.json").string()));
+    Json summary{{"rows", Json::array()}, {"seconds", results["seconds"]}};
+    for (const Json& row : results["rows"]) {
+      Json kept = Json::object();
+      for (const char* key : {"name", "data", "seed", "accuracy_image", "accuracy_text", "accuracy_all",
+                              "low95", "high95", "seconds"})
+        kept[key] = row[key];
+      summary["rows"].push_back(kept);
+    }
+    std::printf("%s\n", summary.dump().c_str());
+  }
+};
+
+}  // namespace
+
+void add_demo(CLI::App& program, Action& chosen) {
+  auto options = std::make_shared<Demo>();
+  auto* command = program.add_subcommand("demo",
+                                         "trains adapters between a frozen toy LLaMA and a frozen toy tower, "
+                                         "with controls\nexample: dehvf demo --fast");
+  auto* fast =
+      command->add_flag("--fast", options->fast, "DEHVF and its controls on scenes only, below a minute");
+  command->add_flag("--full", options->full, "everything from random weights, all rows, two seeds")
+      ->excludes(fast);
+  command->add_option("--out", options->out, "folder of this run; an old one is replaced")
+      ->capture_default_str();
+  command->add_option("--assets", options->assets, "folder that holds data/pictures and examples/toy");
+  command->add_option("--steps", options->steps, "training steps of every adapter; 0 for the mode's own")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--rate", options->rate, "peak learning rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "ends with one JSON object on one line, no progress");
+  command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
+}
+
+}  // namespace dehvf::cli

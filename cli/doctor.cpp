@@ -1,0 +1,42 @@
+// dehvf doctor: what was found, what is missing.
+#include <cstdio>
+#include <thread>
+
+#include "cli/command.h"
+#include "core/device_report.h"
+#include "core/io/json.h"
+#include "core/parallel.h"
+#include "core/registry.h"
+
+namespace dehvf::cli {
+
+void add_doctor(CLI::App& program, Action& chosen) {
+  auto* command =
+      program.add_subcommand("doctor", "what this build and machine offer\nexample: dehvf doctor --json");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "one JSON object on one line");
+  command->callback([&chosen, json] {
+    chosen = [json] {
+      int cpu = 0, cuda = 0;
+      for (const auto& [kernel, key] : kernel_catalog()) ++(key.device == DeviceKind::cpu ? cpu : cuda);
+      const bool plots = std::system("python3 -c 'import matplotlib' >/dev/null 2>&1") == 0;
+      if (*json) {
+        std::printf("%s\n", Json{{"cores", std::thread::hardware_concurrency()},
+                                 {"threads", cpu_threads()},
+                                 {"cuda", cuda_report()},
+                                 {"kernels", {{"cpu", cpu}, {"cuda", cuda}}},
+                                 {"matplotlib", plots}}
+                                .dump()
+                                .c_str());
+        return;
+      }
+      std::printf("CPU      %u cores, %d threads used\n", std::thread::hardware_concurrency(), cpu_threads());
+      std::printf("GPU      %s\n", cuda_report().c_str());
+      std::printf("kernels  %d for the CPU, %d for CUDA\n", cpu, cuda);
+      std::printf("plots    %s\n", plots ? "matplotlib found"
+                                         : "no matplotlib; install it: apt-get install python3-matplotlib");
+    };
+  });
+}
+
+}  // namespace dehvf::cli

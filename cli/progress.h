@@ -1,0 +1,27 @@
+// Progress of long work: one line that is rewritten on a terminal, a plain line now and then in a pipe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace dehvf::cli {
+
+class Progress {
+ public:
+  explicit Progress(bool quiet);  // quiet: nothing at all (--json)
+  void phase(const std::string& name, int64_t steps);
+  void step(int64_t done, const std::string& text);
+  void note(const std::string& text);  // a line that stays
+  ~Progress();
+
+ private:
+  void clear();
+  bool quiet_, terminal_;
+  std::string phase_;
+  int64_t steps_ = 0;
+  std::chrono::steady_clock::time_point begin_, shown_;
+  bool line_open_ = false;
+};
+
+}  // namespace dehvf::cli

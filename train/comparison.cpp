@@ -1,0 +1,163 @@
+#include "train/comparison.h"
+
+#include <chrono>
+
+#include "data/scorers/interval.h"
+#include "models/load.h"
+#include "train/insight.h"
+
+namespace dehvf {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double share(int64_t right, int64_t of) { return of == 0 ? 0 : double(right) / double(of); }
+
+}  // namespace
+
+Comparison::Comparison(std::filesystem::path llama, std::filesystem::path tower,
+                       std::filesystem::path data_folder, const ComparisonOptions& options)
+    : llama_(std::move(llama)),
+      tower_(std::move(tower)),
+      options_(options),
+      tokenizer_(open_tokenizer(llama_)),
+      recipe_(recipe_from_json(read_json(tower_ / "preprocessor_config.json"),
+                               (tower_ / "preprocessor_config.json").string())) {
+  const ScienceQa data(std::move(data_folder));
+  Pictures pictures;
+  for (const std::string& id : data.split("train")) {
+    const Problem& problem = data.problem(id);
+    train_.push_back(training_example(problem, *tokenizer_, toy::prompt()));
+    train_.back().image = pictures.add(problem);
+  }
+  train_pixels_ = load_pixels(pictures.paths, recipe_);
+  test_ = read_set(data, "test");
+}
+
+Comparison::Set Comparison::read_set(const ScienceQa& data, const std::string& split) const {
+  Set set;
+  Pictures pictures;
+  for (const std::string& id : data.split(split)) {
+    const Problem& problem = data.problem(id);
+    set.problems.push_back(problem);
+    set.questions.push_back(make_question(problem, *tokenizer_, toy::prompt()));
+    set.questions.back().image = pictures.add(problem);
+  }
+  set.pixels = load_pixels(pictures.paths, recipe_);
+  return set;
+}
+
+FusedModel Comparison::make_model(const RowSpec& spec) const {
+  std::vector<std::string> notes;
+  const WeightFolder llama(llama_), tower(tower_);
+  FusedModel model(llama_config_of(llama, notes), read_clip_config(tower_),
+                   {.fusion = spec.fusion,
+                    .config = FusionConfig(spec.options),
+                    .tower_adapters = spec.tower_adapters,
+                    .adapters = {.rank = 4, .dropout = 0}});
+  load_weights(model.llama(), llama, DType::f32, notes);
+  load_weights(model.tower(), tower, DType::f32, notes);
+  return model;
+}
+
+Json Comparison::evaluate(const FusedModel& model, const PictureSource* pictures, Show show,
+                          std::vector<Ranking>* rankings) const {
+  const int64_t count = pictures ? pictures->count() : 0;
+  const auto picture_of = [&](size_t i) -> int32_t {
+    const int32_t own = test_.questions[i].image;
+    if (own < 0 || show == Show::none) return -1;
+    if (show == Show::blank) return PictureSource::kBlank;
+    return show == Show::shuffled ? int32_t((own + count / 2) % count) : own;  // nobody keeps his own
+  };
+  const auto ranked = rank_choices(model, test_.questions, pictures, picture_of);
+  std::map<std::string, std::pair<int64_t, int64_t>> parts;  // right, of
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    const bool right = ranked[i].chosen == test_.questions[i].answer,
+               with_image = test_.questions[i].image >= 0;
+    for (const std::string& part : {std::string(with_image ? "image" : "text"), std::string("all"),
+                                    "topic " + test_.problems[i].topic}) {
+      parts[part].first += right;
+      ++parts[part].second;
+    }
+  }
+  const auto [right, of] = parts["image"];
+  const Interval interval = wilson_95(right, of);
+  Json row{{"accuracy_image", share(right, of)},
+           {"accuracy_text", share(parts["text"].first, parts["text"].second)},
+           {"accuracy_all", share(parts["all"].first, parts["all"].second)},
+           {"low95", interval.low},
+           {"high95", interval.high},
+           {"right_image", right},
+           {"of_image", of},
+           {"by_topic", Json::object()}};
+  for (const auto& [part, counts] : parts)
+    if (part.starts_with("topic ")) row["by_topic"][part.substr(6)] = share(counts.first, counts.second);
+  if (rankings) *rankings = ranked;
+  return row;
+}
+
+Json Comparison::keep_examples(const std::vector<Ranking>& rankings) const {
+  Json kept = Json::array();
+  std::map<std::string, int> of_topic;
+  for (size_t i = 0; i < rankings.size() && int(kept.size()) < options_.examples; ++i) {
+    const Problem& problem = test_.problems[i];
+    if (problem.image.empty() || ++of_topic[problem.topic] > 2) continue;
+    kept.push_back({{"image", problem.image.string()},
+                    {"question", problem.question},
+                    {"choices", problem.choices},
+                    {"answer", problem.answer},
+                    {"log_likelihood", rankings[i].log_likelihood},
+                    {"chosen", rankings[i].chosen}});
+  }
+  return kept;
+}
+
+std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Progress& progress) {
+  const auto begin = std::chrono::steady_clock::now();
+  FusedModel model = make_model(spec);
+  const bool looks = !model.fusion().tower().levels.empty();
+  Json curve = Json::array();
+  std::unique_ptr<PictureSource> train_pictures, test_pictures;
+  if (looks) {
+    initialise(model, random_key({seed, 10}));
+    train_pictures = std::make_unique<PictureSource>(model, train_pixels_, !spec.tower_adapters);
+    AdapterTask task(
+        model, model, train_, train_pictures.get(),
+        {.batch = options_.batch, .micro_batch = options_.batch, .seed = random_key({seed, 11})});
+    Trainer trainer(
+        task, {.steps = options_.steps,
+               .schedule = {.peak = options_.rate, .warmup = options_.steps / 10, .steps = options_.steps},
+               .adamw = {.beta2 = 0.95}});
+    trainer.run([&](const StepReport& report) {
+      if (report.step % 10 == 0 || report.step == 1) curve.push_back({report.step, report.loss});
+      progress(spec, report);
+      return true;
+    });
+    train_pictures.reset();
+    test_pictures =
+        std::make_unique<PictureSource>(model, test_.pixels, true);  // nothing is trained any more
+  }
+  std::vector<Ranking> rankings;
+  std::vector<Json> rows{evaluate(model, test_pictures.get(), looks ? Show::own : Show::none, &rankings)};
+  rows[0].update({{"name", spec.name},
+                  {"title", spec.title},
+                  {"steps", looks ? options_.steps : 0},
+                  {"loss", curve},
+                  {"tower_adapters", spec.tower_adapters},
+                  {"parameters", model.cost().live}});
+  if (looks) rows[0].update(insight(model, *test_pictures, test_.questions));
+  if (spec.name == "dehvf") rows[0]["examples"] = keep_examples(rankings);
+  rows[0]["seconds"] = seconds_since(begin);
+  for (const auto& [name, show] : spec.controls) {
+    const auto started = std::chrono::steady_clock::now();
+    rows.push_back(evaluate(model, test_pictures.get(), show, nullptr));
+    rows.back().update(
+        {{"name", name}, {"title", name}, {"evaluation_of", spec.name}, {"seconds", seconds_since(started)}});
+  }
+  for (Json& row : rows) row["seed"] = seed;
+  return rows;
+}
+
+}  // namespace dehvf

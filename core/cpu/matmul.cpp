@@ -43,10 +43,14 @@ void tile(const Product& p, const C* a, const C* b, C* c, C alpha, int64_t row, 
     with_left(ConstMatrixView<C>(a + row * lda, rows, p.k, Eigen::OuterStride<>(lda)));
 }
 
-// How one side of the result is cut: at most eight pieces, each a multiple of kTileStep.
+int64_t up_to_multiple(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+// How one side of the result is cut: into at most eight pieces of multiples of kTileStep, a short side
+// evenly.
 int64_t piece(int64_t side) {
-  const int64_t eighth = (side + 7) / 8;
-  return std::max(kTileStep, (eighth + kTileStep - 1) / kTileStep * kTileStep);
+  if (side >= 8 * kTileStep) return up_to_multiple((side + 7) / 8, kTileStep);
+  const int64_t pieces = (side + kTileStep - 1) / kTileStep;
+  return up_to_multiple((side + pieces - 1) / pieces, 8);
 }
 
 template <class C>

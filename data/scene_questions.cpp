@@ -52,8 +52,7 @@ std::vector<Choices> balanced_choices(int values, int64_t count, Random& random)
   require<Error>(values >= 4, "choices: wanted at least 4 values, found ", values);
   std::vector<Choices> all;
   while (int64_t(all.size()) < count) {
-    // Along one random order of the values: question i has value i right and those at three fixed steps from
-    // it.
+    // Along one random order of the values: question i has value i right and those at three steps from it.
     const auto order = shuffled(values, random), steps = shuffled(values - 1, random);
     for (int i = 0; i < values && int64_t(all.size()) < count; ++i) {
       Choices choices;
@@ -67,12 +66,9 @@ std::vector<Choices> balanced_choices(int values, int64_t count, Random& random)
   for (size_t i = 0; i < all.size(); ++i) {
     if (i % 4 == 0) places = shuffled(4, random);
     Choices& choices = all[i];
-    const int right = choices.values[0];
-    std::vector<int> others(choices.values.begin() + 1, choices.values.end());
-    random.shuffle(others);
     choices.answer = places[i % 4];
-    others.insert(others.begin() + choices.answer, right);
-    std::ranges::copy(others, choices.values.begin());
+    std::rotate(choices.values.begin(), choices.values.begin() + 1,
+                choices.values.begin() + 1 + choices.answer);
   }
   return all;
 }

@@ -1,6 +1,9 @@
 #include "train/flat_parameters.h"
 
 #include <algorithm>
+#include <set>
+
+#include "core/ops/check.h"
 
 namespace dehvf {
 
@@ -8,7 +11,10 @@ FlatParameters::FlatParameters(Module& module) {
   const auto trainable = trainable_of(module);
   require<ConfigError>(!trainable.empty(), "training: nothing is trainable");
   int64_t count = 0;
+  std::set<const Parameter*> seen;
   for (const auto& named : trainable) {
+    require<Error>(seen.insert(named.parameter).second, "training: parameter ", named.path,
+                   " is described twice");
     const Shape& shape = named.parameter->shape();
     ranges_.push_back({named.path, shape, count, count + shape.count()});
     count += shape.count();
@@ -20,15 +26,18 @@ FlatParameters::FlatParameters(Module& module) {
   for (size_t i = 0; i < trainable.size(); ++i) {
     const Range& range = ranges_[i];
     const Variable& variable = trainable[i].parameter->variable();
-    const auto view = [&](const Tensor& buffer) {
-      return buffer.slice(range.begin, range.end).reshape(range.shape);
-    };
-    copy_into(variable.value(), view(buffers_.value));
-    variable.set_value(view(buffers_.value));
-    variable.set_grad(view(buffers_.gradient));
+    const Tensor value = view(buffers_.value, range);
+    check_like("training", range.path, variable.value(), range.shape, first.dtype(), first.device());
+    copy_into(variable.value(), value);
+    variable.set_value(value);
+    variable.set_grad(view(buffers_.gradient, range));
     if (range.shape.rank() > 1) std::fill(decay.begin() + range.begin, decay.begin() + range.end, uint8_t(1));
   }
   buffers_.decay = tensor_of(decay).to(first.device());
+}
+
+Tensor FlatParameters::view(const Tensor& buffer, const Range& range) const {
+  return buffer.slice(range.begin, range.end).reshape(range.shape);
 }
 
 const std::string& FlatParameters::path_at(int64_t index) const {

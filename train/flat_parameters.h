@@ -19,12 +19,14 @@ class FlatParameters {
   };
 
   /// Lays out what is trainable now, in the order of description. One-dimensional parameters have no weight
-  /// decay. Throws ConfigError when nothing is trainable. The module must outlive this.
+  /// decay. Throws ConfigError when nothing is trainable, Error when a parameter is described twice or has
+  /// another dtype or device than the first. The module must outlive this.
   explicit FlatParameters(Module& module);
 
   const AdamWBuffers& buffers() const { return buffers_; }
   const std::vector<Range>& ranges() const { return ranges_; }
   int64_t count() const { return buffers_.value.count(); }
+  Tensor view(const Tensor& buffer, const Range& range) const;  // the range's part of one of the buffers
   void zero_gradients() const { fill(buffers_.gradient, 0); }
   /// The parameter that holds flat element `index`.
   const std::string& path_at(int64_t index) const;

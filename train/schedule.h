@@ -1,6 +1,7 @@
 // The learning rate over a run: linear warm-up, then half a cosine down to zero.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>

@@ -1,5 +1,5 @@
-// The training loop: micro-batches, clipping, AdamW, schedule, checkpoints, resume. What is trained is a
-// Task.
+// The training loop: micro-batches, clipping, AdamW, schedule, what is trained is a Task. Checkpoints and
+// logs are train/session.h's.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,7 @@ struct TrainerOptions {
   Schedule schedule;
   AdamWOptions adamw;
   double clip = 1;     // largest global norm of the gradient; 0 for none
-  int max_skips = 10;  // updates skipped in a row before the run stops
+  int max_skips = 10;  // updates skipped in a row that are borne; one more stops the run
 };
 
 struct StepReport {
@@ -43,22 +43,32 @@ struct StepReport {
 
 class Trainer {
  public:
+  struct Counters {
+    int64_t steps = 0;    // done, skipped ones among them
+    int64_t updates = 0;  // made: the t of AdamW's bias corrections
+    int64_t skipped = 0, skipped_in_a_row = 0;
+    friend bool operator==(const Counters&, const Counters&) = default;
+  };
+
   Trainer(Task& task, const TrainerOptions& options);
 
   const FlatParameters& parameters() const { return parameters_; }
-  int64_t steps_done() const { return done_; }
-  void resume_at(int64_t steps_done) { done_ = steps_done; }
+  int64_t steps_done() const { return counters_.steps; }
+  const TrainerOptions& options() const { return options_; }
+  Counters counters() const { return counters_; }
+  void restore(const Counters& counters) { counters_ = counters; }
   /// One optimizer step. Throws Error when too many updates in a row had to be skipped.
   StepReport step();
   /// Steps until the end, or until `after(report)` returns false.
   void run(const std::function<bool(const StepReport&)>& after);
 
  private:
+  void update(StepReport& report);
+
   Task& task_;
   TrainerOptions options_;
   FlatParameters parameters_;
-  int64_t done_ = 0;
-  int skips_ = 0;
+  Counters counters_;
 };
 
 }  // namespace dehvf

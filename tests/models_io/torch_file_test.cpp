@@ -104,6 +104,19 @@ TEST(TorchFile, DictionariesNestAndOtherValuesArePassedOver) {
   EXPECT_EQ(tensors[1].name, "again.w");
 }
 
+TEST(TorchFile, LongIntegersKeepTheirSign) {
+  const auto with_count = [](const std::string& count) {
+    std::string pickle = dictionary(text("a") + tensor({.count = 6}));
+    pickle.replace(pickle.find(integer(6)), 5, count);
+    return pickle;
+  };
+  EXPECT_EQ(parse_torch_pickle(with_count("\x8a\x01\x06"), "f")[0].storage_count, 6u);
+  EXPECT_EQ(parse_torch_pickle(with_count(std::string("\x8a\x02\xff\0", 4)), "f")[0].storage_count, 255u);
+  EXPECT_THAT(pickle_error(with_count("\x8a\x01\xff")), HasSubstr("a storage of -1 elements"));
+  EXPECT_THAT(pickle_error(with_count(concat("\x8a\x08", std::string(8, '\xff')))),
+              HasSubstr("of -1 elements"));
+}
+
 TEST(TorchFile, DamagedPicklesAreRefused) {
   const auto item = [](const std::string& value) { return dictionary(text("a") + value); };
   const std::pair<std::string, const char*> cases[] = {

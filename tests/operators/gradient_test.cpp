@@ -34,7 +34,7 @@ double slope(FusedModel& model, const tiny::Input& in, const Directions& directi
         parameter->variable().set_value(found->second);
     return loss;
   };
-  const double h = 1e-3;
+  const double h = 2e-4;
   return (8 * (loss_at(h) - loss_at(-h)) - (loss_at(2 * h) - loss_at(-2 * h))) / (12 * h);
 }
 

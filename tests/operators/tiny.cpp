@@ -81,9 +81,9 @@ std::vector<Case> all_cases() {
 LlamaConfig llama() {
   LlamaConfig config;
   config.vocab = 23;
-  config.width = 10;
-  config.ffn = 14;
-  config.layers = 2;
+  config.width = 14;
+  config.ffn = 22;
+  config.layers = 3;
   config.heads = 3;
   config.kv_heads = 1;
   config.head_dim = 4;
@@ -91,7 +91,7 @@ LlamaConfig llama() {
   return config;
 }
 
-ClipConfig tower() { return {.width = 8, .mlp = 18, .layers = 4, .heads = 2, .patch = 2, .image = 6}; }
+ClipConfig tower() { return {.width = 26, .mlp = 34, .layers = 4, .heads = 2, .patch = 2, .image = 6}; }
 
 FusedModel make(const Case& c, DType dtype, double dropout) {
   auto options = c.options;

@@ -1,4 +1,4 @@
-// A LLaMA of two layers and a tower of four blocks, small enough for derivatives by differences, joined by
+// A LLaMA of three layers and a tower of four blocks, small enough for derivatives by differences, joined by
 // any registered operator: what the operator contract suite runs on. No two frozen sizes are equal.
 #pragma once
 

@@ -1,0 +1,127 @@
+// What one training step multiplies: no gradient of a frozen weight, nothing of block 0 on the way back.
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "autograd/ops/cross_entropy.h"
+#include "core/kernel.h"
+#include "operators/tiny.h"
+
+namespace dehvf {
+namespace {
+
+using Sizes = std::array<int64_t, 3>;  // m, n, k
+using Counts = std::map<Sizes, int>;
+
+struct Step {
+  Counts forward, backward;
+};
+
+Counts counts_of(const Trace& trace) {
+  Counts counts;
+  for (const auto& p : trace.products) counts[{p.m, p.n, p.k}] += int(p.batch);
+  return counts;
+}
+
+Step run_step(const FusedModel& model, SegmentMode mode) {
+  Step step;
+  Variable loss;
+  {
+    const Trace trace;
+    const ForwardOptions options{.training = true, .seed = 3, .mode = mode};
+    loss = tiny::mean_loss(model, tiny::input(DType::f32), options);
+    step.forward = counts_of(trace);
+  }
+  const Trace trace;
+  if (loss.wants_grad()) backward(loss);
+  step.backward = counts_of(trace);
+  return step;
+}
+
+std::set<std::pair<int64_t, int64_t>> matrices(std::vector<NamedParameter> parameters) {
+  std::set<std::pair<int64_t, int64_t>> shapes;
+  for (const auto& [path, parameter] : parameters)
+    if (parameter->shape().rank() == 2) shapes.insert({parameter->shape()[0], parameter->shape()[1]});
+  return shapes;
+}
+
+// Products of the backward pass that have the shape of a frozen weight [out, in], and of nothing trainable.
+// No number of rows in the step is such an `out`.
+Counts weight_gradients(FusedModel& model, const Counts& backward) {
+  auto frozen = matrices(parameters_of(model.llama()));
+  frozen.merge(matrices(parameters_of(model.tower())));
+  const auto trained = matrices(parameters_of(model));
+  Counts found;
+  for (const auto& [sizes, count] : backward)
+    if (frozen.contains({sizes[0], sizes[1]}) && !trained.contains({sizes[0], sizes[1]}))
+      found[sizes] = count;
+  return found;
+}
+
+class Products : public testing::TestWithParam<tiny::Case> {};
+INSTANTIATE_TEST_SUITE_P(All, Products, testing::ValuesIn(tiny::all_cases()));
+
+TEST_P(Products, NoGradientOfAFrozenWeight) {
+  FusedModel model = tiny::make(GetParam(), DType::f32, 0.1);
+  for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute})
+    EXPECT_EQ(weight_gradients(model, run_step(model, mode).backward), Counts());
+}
+
+TEST(ProductCount, SeesTheGradientOfAWeight) {
+  FusedModel model = tiny::make({"memvp", {{"slots", "11"}, {"rank", "3"}}}, DType::f32);
+  initialise(model.llama(), 1);
+  int found = 0;
+  for (const auto& [sizes, count] : weight_gradients(model, run_step(model, SegmentMode::keep).backward))
+    found += count;
+  EXPECT_EQ(found, 7 * tiny::llama().layers);
+}
+
+// The products of the frozen matrices [out, in] of blocks [first, last]: y = x W^T on the way there, dx = dy
+// W on the way back. The last block runs on the labelled rows, but for its keys and values.
+Counts frozen_products(int first, bool back) {
+  const LlamaConfig c = tiny::llama();
+  const int64_t tokens = tiny::input(DType::f32).batch().count(),
+                labelled = tiny::input(DType::f32).supervised().rows.count();
+  Counts counts;
+  const auto add = [&](int64_t rows, int64_t out, int64_t in, int times) {
+    counts[back ? Sizes{rows, in, out} : Sizes{rows, out, in}] += times;
+  };
+  for (int l = first; l < c.layers; ++l) {
+    const int64_t rows = l + 1 == c.layers ? labelled : tokens, q = c.heads * c.head_dim;
+    add(rows, q, c.width, 1);
+    add(tokens, c.kv_heads * c.head_dim, c.width, 2);
+    add(rows, c.width, q, 1);
+    add(rows, c.ffn, c.width, 2);
+    add(rows, c.width, c.ffn, 1);
+  }
+  // Back behind the head, its rows are multiplied twice: once more for the logits, once for the gradient.
+  counts[{labelled, c.vocab, c.width}] += back ? 2 : 1;
+  return counts;
+}
+
+// Those of `counts` that have the two sides of a matrix of the language model.
+Counts of_the_language_model(FusedModel& model, const Counts& counts) {
+  const auto shapes = matrices(parameters_of(model.llama()));
+  Counts found;
+  for (const auto& [sizes, count] : counts)
+    if (shapes.contains({sizes[1], sizes[2]}) || shapes.contains({sizes[2], sizes[1]})) found[sizes] = count;
+  return found;
+}
+
+std::vector<tiny::Case> cases_of_rows() {
+  auto cases = tiny::all_cases();
+  std::erase_if(cases, [](const tiny::Case& c) { return c.fusion != "memvp" && c.fusion != "dehvf"; });
+  return cases;
+}
+class RowProducts : public testing::TestWithParam<tiny::Case> {};
+INSTANTIATE_TEST_SUITE_P(All, RowProducts, testing::ValuesIn(cases_of_rows()));
+
+TEST_P(RowProducts, BlockZeroIsNotRunBack) {
+  FusedModel model = tiny::make(GetParam(), DType::f32, 0.1);
+  const Step step = run_step(model, SegmentMode::keep);
+  EXPECT_EQ(of_the_language_model(model, step.forward), frozen_products(0, false));
+  EXPECT_EQ(of_the_language_model(model, step.backward), frozen_products(1, true));
+}
+
+}  // namespace
+}  // namespace dehvf

@@ -13,6 +13,7 @@ namespace {
 
 // The same sums in another order, f64: a few hundred terms, each rounded to 1.1e-16.
 constexpr double kReordered = 1e-12;
+const ForwardOptions kTraining{.training = true, .seed = 3, .step = 5};
 
 class OperatorMeaning : public testing::TestWithParam<tiny::Case> {
  protected:
@@ -89,24 +90,28 @@ TEST_P(OperatorMeaning, OrderOfSamplesDoesNotMatter) {
 }
 
 TEST_P(OperatorMeaning, LastBlockOnChosenRowsIsThatOnAll) {
+  FusedModel model = tiny::make(GetParam(), DType::f64, 0.3);
   const Supervised chosen = in_.supervised();
   const NoGrad no_grad;
-  const Variable hidden = model_.hidden_at(in_.batch(), chosen.rows, model_.see(model_.look(in_.pixels)), {});
-  const Tensor all = tiny::logits(model_, in_);
-  EXPECT_LT(relative_error(model_.llama().logits(hidden).value(), gather_rows(all, chosen.rows)), kReordered);
+  for (const ForwardOptions& options : {ForwardOptions{}, kTraining}) {
+    const Variable hidden =
+        model.hidden_at(in_.batch(), chosen.rows, tiny::see(model, in_, options), options);
+    const Tensor all = tiny::logits(model, in_, options);
+    EXPECT_LT(relative_error(model.llama().logits(hidden).value(), gather_rows(all, chosen.rows)),
+              kReordered);
+  }
 }
 
 TEST_P(OperatorMeaning, DropoutFollowsTheSample) {
   FusedModel model = tiny::make(GetParam(), DType::f64, 0.3);
-  const ForwardOptions options{.training = true, .seed = 3, .step = 5};
-  const Tensor all = tiny::losses(model, in_, options).value();
+  const Tensor all = tiny::losses(model, in_, kTraining).value();
   const auto labelled = in_.supervised().per_sample;
   tiny::Input turned = in_.select(std::vector<int>{2, 0});
   const Tensor images[] = {in_.pixels.slice(1, 2), in_.pixels.slice(0, 1)};
   turned.pixels = concat_rows(images);
   turned.image_of = {0, 1};
   turned.image_ids = {in_.image_ids[1], in_.image_ids[0]};
-  const Tensor part = tiny::losses(model, turned, options).value();
+  const Tensor part = tiny::losses(model, turned, kTraining).value();
   const int64_t first = labelled[0], second = labelled[1], third = labelled[2];
   EXPECT_LT(relative_error(part.slice(0, third), all.slice(first + second, all.count())), kReordered);
   EXPECT_LT(relative_error(part.slice(third, third + first), all.slice(0, first)), kReordered);
@@ -116,6 +121,11 @@ TEST_P(OperatorMeaning, DropoutFollowsTheSample) {
        {ForwardOptions{.training = true, .seed = 4, .step = 5},
         ForwardOptions{.training = true, .seed = 3, .step = 6}, ForwardOptions{}})
     EXPECT_EQ(relative_error(tiny::losses(model, in_, other).value(), all) > 1e-6, drops);
+  tiny::Input renamed = in_;
+  renamed.ids[0] = 12;
+  const Tensor other = tiny::losses(model, renamed, kTraining).value();
+  EXPECT_EQ(relative_error(other.slice(0, first), all.slice(0, first)) > 1e-6, drops);
+  EXPECT_EQ(relative_error(other.slice(first, all.count()), all.slice(first, all.count())), 0);
 }
 
 TEST_P(OperatorMeaning, ParametersComeBackFromAFile) {

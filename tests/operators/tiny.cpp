@@ -39,13 +39,6 @@ void randomise(Module& module, double deviation, DType dtype, bool trainable) {
       trainable);
 }
 
-Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options) {
-  TowerDropout dropout;
-  if (options.training)
-    dropout = {.seed = options.seed, .step = options.step, .sample_ids = tensor_of(in.image_ids)};
-  return model.see(model.look(in.pixels, dropout));
-}
-
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
@@ -139,6 +132,13 @@ Input input(DType dtype) {
   return in;
 }
 
+Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options) {
+  TowerDropout dropout;
+  if (options.training)
+    dropout = {.seed = options.seed, .step = options.step, .sample_ids = tensor_of(in.image_ids)};
+  return model.see(model.look(in.pixels, dropout));
+}
+
 Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options) {
   return model.losses(in.batch(), in.supervised(), see(model, in, options), options);
 }
@@ -148,15 +148,16 @@ Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOption
   return scale(sum_all(all), 1.0 / double(all.shape()[0]));
 }
 
-Tensor logits(const FusedModel& model, const Input& in) {
+Tensor logits(const FusedModel& model, const Input& in, const ForwardOptions& options) {
   const NoGrad no_grad;
   const TextBatch batch = in.batch();
-  const Vision vision = see(model, in, {});
-  const Variable embeddings = model.llama().embed(batch.tokens);
+  const Vision vision = see(model, in, options);
+  const Llama& llama = model.llama();
+  const Variable embeddings = llama.embed(batch.tokens);
   const auto inserted = vision.fusion->tokens(vision.state, embeddings, batch);
-  if (!inserted) return model.llama().logits(model.llama().forward(batch, embeddings, vision, {})).value();
-  const Variable hidden = model.llama().forward(inserted->batch, inserted->embeddings, vision, {});
-  return model.llama().logits(gather_rows(hidden, inserted->text_rows)).value();
+  if (!inserted) return llama.logits(llama.forward(batch, embeddings, vision, options)).value();
+  const Variable hidden = llama.forward(inserted->batch, inserted->embeddings, vision, options);
+  return llama.logits(gather_rows(hidden, inserted->text_rows)).value();
 }
 
 Tensor text_only_logits(const FusedModel& model, const Input& in) {

@@ -45,7 +45,8 @@ Input input(DType dtype);  // three samples: with an image, without, with anothe
 Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
 Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
 /// Logits of every text token, [tokens, vocab], with no block restricted to chosen rows.
-Tensor logits(const FusedModel& model, const Input& in);
+Tensor logits(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
+Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options);
 Tensor text_only_logits(const FusedModel& model, const Input& in);
 
 /// Path -> gradient of the mean loss; parameters that were not reached are left out.

@@ -34,7 +34,7 @@ double slope(FusedModel& model, const tiny::Input& in, const Directions& directi
         parameter->variable().set_value(found->second);
     return loss;
   };
-  const double h = 2e-4;
+  const double h = 2e-5;
   return (8 * (loss_at(h) - loss_at(-h)) - (loss_at(2 * h) - loss_at(-2 * h))) / (12 * h);
 }
 
@@ -43,7 +43,7 @@ Tensor direction_for(const Parameter& parameter, uint64_t key) {
   return scale(d, 1 / std::sqrt(dot(d, d)));
 }
 
-// Differences of fourth order leave h^4 times a fifth derivative and rounding / h: below 1e-8 here.
+// Differences of fourth order leave h^4 times a fifth derivative and rounding / h: both below 1e-9 here.
 void expect_slope(FusedModel& model, const tiny::Input& in, const Directions& directions,
                   const std::map<std::string, Tensor>& grads) {
   double expected = 0;

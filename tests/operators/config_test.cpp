@@ -1,6 +1,7 @@
 // Every registered operator: what it says to keys and values that it does not know.
 #include <gmock/gmock.h>
 
+#include "core/io/file.h"
 #include "operators/tiny.h"
 #include "support/message.h"
 
@@ -52,6 +53,12 @@ TEST_P(OperatorConfig, DefaultsAreResolvedAndMakeTheSameOperator) {
   const auto second = make_fusion(GetParam(), shapes, resolved);
   EXPECT_EQ(defaults.resolved(), resolved.resolved());
   EXPECT_EQ(first->cost().live, second->cost().live);
+}
+
+TEST(Operators, TheGuideShowsTheExampleAsItIs) {
+  const std::filesystem::path root = DEHVF_SOURCE_DIR;
+  EXPECT_THAT(read_file(root / "docs/operators.md"),
+              HasSubstr("```cpp\n" + read_file(root / "tests/operators/my_idea.cpp") + "```"));
 }
 
 TEST(Operators, UnknownNameIsAnsweredWithTheKnownOnes) {

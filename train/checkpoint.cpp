@@ -109,7 +109,9 @@ TrainState load_checkpoint(const fs::path& path, const FlatParameters& flat) {
   require<IoError>(checksum(text, loaded) == entry("checksum"), path.string(),
                    ": is damaged: its checksum does not match its contents");
   const NamedTensors wanted = tensors_of(flat);
-  require_same_tensors(path.string(), loaded, wanted);
+  NamedShapes shapes;
+  for (const auto& [name, tensor] : wanted) shapes.emplace_back(name, tensor.shape());
+  require_same_tensors(path.string(), loaded, shapes, flat.buffers().value.dtype());
   const TrainState state = state_of(text, path.string());
   for (size_t i = 0; i < wanted.size(); ++i) copy_into(loaded[i].second, wanted[i].second);
   return state;

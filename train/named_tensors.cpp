@@ -45,19 +45,20 @@ NamedTensors load_all(const SafetensorsFile& file) {
   return tensors;
 }
 
-void require_same_tensors(const std::string& what, const NamedTensors& found, const NamedTensors& wanted) {
+void require_same_tensors(const std::string& what, const NamedTensors& found, const NamedShapes& wanted,
+                          DType dtype) {
   std::vector<std::string> missing, extra, wrong;
   auto have = found.begin();
-  for (const auto& [name, tensor] : wanted) {
+  for (const auto& [name, shape] : wanted) {
     for (; have != found.end() && have->first < name; ++have) extra.push_back(printable(have->first));
     if (have == found.end() || have->first != name) {
       missing.push_back(printable(name));
       continue;
     }
     const Tensor& other = have++->second;
-    if (other.shape() != tensor.shape() || other.dtype() != tensor.dtype())
-      wrong.push_back(concat(printable(name), " (wanted ", tensor.dtype(), " ", tensor.shape(), ", found ",
-                             other.dtype(), " ", other.shape(), ")"));
+    if (other.shape() != shape || other.dtype() != dtype)
+      wrong.push_back(concat(printable(name), " (wanted ", dtype, " ", shape, ", found ", other.dtype(), " ",
+                             other.shape(), ")"));
   }
   for (; have != found.end(); ++have) extra.push_back(printable(have->first));
   if (!missing.empty() || !extra.empty() || !wrong.empty())

@@ -14,8 +14,11 @@ std::string checksum(std::string_view text, const NamedTensors& tensors);
 
 NamedTensors load_all(const SafetensorsFile& file);  // sorted by name
 
+using NamedShapes = std::vector<std::pair<std::string, Shape>>;
+
 /// Throws ConfigError "<what>: ..." listing every tensor of `wanted` that `found` lacks or has of another
-/// shape or dtype, and every one that it has beyond them. Both are sorted by name.
-void require_same_tensors(const std::string& what, const NamedTensors& found, const NamedTensors& wanted);
+/// shape, or of another dtype than `dtype`, and every one that it has beyond them. Both are sorted by name.
+void require_same_tensors(const std::string& what, const NamedTensors& found, const NamedShapes& wanted,
+                          DType dtype);
 
 }  // namespace dehvf

@@ -1,0 +1,171 @@
+#include "train/adapter_folder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "train/named_tensors.h"
+
+namespace dehvf {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kType = "DEHVF", *kConfig = "adapter_config.json",
+                     *kWeights = "adapter_model.safetensors";
+constexpr int64_t kVersion = 1;
+
+NamedTensors tensors_of(Module& adapter) {
+  NamedTensors tensors;
+  for (const auto& [path, parameter] : parameters_of(adapter)) tensors.emplace_back(path, parameter->value());
+  std::ranges::sort(tensors, {}, &NamedTensors::value_type::first);
+  return tensors;
+}
+
+Json json_of(const AdapterDescription& d, const std::string& sum) {
+  return {{"peft_type", kType},
+          {"format_version", kVersion},
+          {"fusion", d.fusion},
+          {"fusion_options", d.fusion_options},
+          {"tower_adapters", d.tower_adapters},
+          {"tower_adapter_options", d.tower_adapter_options},
+          {"base_model_name_or_path", d.base_model},
+          {"base_fingerprint", d.base_fingerprint},
+          {"tower_name_or_path", d.tower_model},
+          {"tower_fingerprint", d.tower_fingerprint},
+          {"tokenizer_name_or_path", d.tokenizer},
+          {"tokenizer_fingerprint", d.tokenizer_fingerprint},
+          {"image_recipe", d.image_recipe},
+          {"prompt_format", d.prompt_format},
+          {"training_step", d.training_step},
+          {"weights_xxh3", sum}};
+}
+
+Json read_config(const fs::path& folder) {
+  const fs::path path = folder / kConfig;
+  Json json = read_json(path, 1 << 24);
+  const auto type = json_get<std::string>(json, "peft_type", path.string());
+  require<ConfigError>(type == kType, path.string(), ": wanted peft_type ", kType, ", found '",
+                       printable(type), "'");
+  const auto version = json_get<int64_t>(json, "format_version", path.string());
+  require<ConfigError>(version == kVersion, path.string(), ": wanted format_version ", kVersion, ", found ",
+                       version);
+  return json;
+}
+
+AdapterDescription::Options options_in(const Json& json, const char* key, const std::string& what) {
+  const auto found = json.find(key);
+  require<IoError>(found != json.end() && found->is_object(), what, ": key '", key, "': wanted an object");
+  AdapterDescription::Options options;
+  for (const auto& [name, value] : found->items())
+    options[name] = json_get<std::string>(*found, name.c_str(), what);
+  return options;
+}
+
+// Read, and held against the checksum in the config.
+NamedTensors read_weights(const fs::path& folder) {
+  const SafetensorsFile file(folder / kWeights);
+  NamedTensors tensors = load_all(file);
+  const std::string wanted =
+      json_get<std::string>(read_config(folder), "weights_xxh3", (folder / kConfig).string());
+  require<IoError>(checksum("", tensors) == wanted, file.path().string(),
+                   ": is damaged or of another adapter: its checksum does not match the one in ", kConfig);
+  return tensors;
+}
+
+// YAML's double-quoted scalars are JSON strings.
+std::string quoted(const std::string& text) {
+  return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+std::string yaml_list(const char* key, const std::vector<std::string>& items) {
+  std::string text = items.empty() ? "" : concat(key, ":\n");
+  for (const std::string& item : items) text += "- " + quoted(item) + '\n';
+  return text;
+}
+
+std::string card_text(const AdapterDescription& d, const AdapterCard& card, int64_t parameters) {
+  std::string text = "---\n";
+  if (!d.base_model.empty()) text += "base_model: " + quoted(d.base_model) + '\n';
+  if (!card.license.empty()) text += "license: " + quoted(card.license) + '\n';
+  text += "library_name: dehvf\n";
+  text += yaml_list("datasets", card.datasets) + yaml_list("metrics", card.metrics);
+  auto tags = card.tags;
+  tags.insert(tags.begin(), {"dehvf", "adapter", "vision-language"});
+  text += yaml_list("tags", tags) + "---\n\n";
+  text += concat("# ", d.fusion, " adapter\n\nAn adapter of dehvf: operator `", d.fusion, "`, ", parameters,
+                 " parameters, training step ", d.training_step, ".\n",
+                 "It has the shape of a PEFT folder, but PEFT cannot load it.\n\n| | |\n|---|---|\n");
+  const auto row = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += concat("| ", name, " | `", printable(value), "` |\n");
+  };
+  row("base model", d.base_model), row("base fingerprint", d.base_fingerprint);
+  row("tower", d.tower_model), row("tower fingerprint", d.tower_fingerprint);
+  row("tokenizer", d.tokenizer), row("tokenizer fingerprint", d.tokenizer_fingerprint);
+  row("image recipe", d.image_recipe), row("prompt format", d.prompt_format);
+  row("tower adapters", d.tower_adapters ? "on" : "off");
+  for (const auto& [key, value] : d.fusion_options) row(key.c_str(), value);
+  return card.text.empty() ? text : text + '\n' + card.text + '\n';
+}
+
+}  // namespace
+
+void write_adapter_folder(const fs::path& folder, Module& adapter, const AdapterDescription& description,
+                          const AdapterCard& card) {
+  const NamedTensors tensors = tensors_of(adapter);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
+  write_safetensors(folder / kWeights, tensors, {{"format", "dehvf"}});
+  write_file(folder / "README.md", card_text(description, card, count_elements(adapter)));
+  write_json(folder / kConfig, json_of(description, checksum("", tensors)));
+}
+
+AdapterDescription read_adapter_config(const fs::path& folder) {
+  const std::string what = (folder / kConfig).string();
+  const Json json = read_config(folder);
+  const auto text = [&](const char* key) { return json_get<std::string>(json, key, what); };
+  AdapterDescription d;
+  d.fusion = text("fusion");
+  d.fusion_options = options_in(json, "fusion_options", what);
+  d.tower_adapters = json_get<bool>(json, "tower_adapters", what);
+  d.tower_adapter_options = options_in(json, "tower_adapter_options", what);
+  d.base_model = text("base_model_name_or_path"), d.base_fingerprint = text("base_fingerprint");
+  d.tower_model = text("tower_name_or_path"), d.tower_fingerprint = text("tower_fingerprint");
+  d.tokenizer = text("tokenizer_name_or_path"), d.tokenizer_fingerprint = text("tokenizer_fingerprint");
+  d.image_recipe = text("image_recipe"), d.prompt_format = text("prompt_format");
+  d.training_step = json_get<int64_t>(json, "training_step", what);
+  return d;
+}
+
+void load_adapter(const fs::path& folder, Module& adapter, bool trainable) {
+  const NamedTensors tensors = read_weights(folder);
+  NamedShapes wanted;
+  for (const auto& [path, parameter] : parameters_of(adapter)) wanted.emplace_back(path, parameter->shape());
+  std::ranges::sort(wanted, {}, &NamedShapes::value_type::first);
+  require_same_tensors((folder / kWeights).string(), tensors, wanted, DType::f32);
+  load_parameters(
+      adapter,
+      [&](const std::string& path, const Shape&) {
+        return std::ranges::lower_bound(tensors, path, {}, &NamedTensors::value_type::first)->second;
+      },
+      trainable);
+}
+
+void verify_adapter_folder(const fs::path& folder, Module& adapter, const AdapterDescription& description) {
+  const std::string what = folder.string();
+  require<Error>(read_adapter_config(folder) == description, what,
+                 ": its description does not read back as it was written");
+  const NamedTensors found = read_weights(folder), wanted = tensors_of(adapter);
+  require<Error>(found.size() == wanted.size(), what, ": has ", found.size(), " tensors, wanted ",
+                 wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const Tensor a = found[i].second, b = wanted[i].second.to(kCpu);
+    require<Error>(found[i].first == wanted[i].first && a.shape() == b.shape() && a.dtype() == b.dtype() &&
+                       std::memcmp(a.raw(), b.raw(), a.bytes()) == 0,
+                   what, ": tensor ", wanted[i].first, " does not read back as it was written");
+  }
+}
+
+}  // namespace dehvf

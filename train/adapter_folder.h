@@ -1,0 +1,51 @@
+// An adapter on disk: adapter_config.json, adapter_model.safetensors and a model card, in the shape of PEFT's
+// folders but of a type of our own.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "layers/module.h"
+
+namespace dehvf {
+
+/// All that must be known to use an adapter again.
+struct AdapterDescription {
+  using Options = std::map<std::string, std::string>;
+  std::string fusion;      // the operator's registered name
+  Options fusion_options;  // resolved: every key
+  bool tower_adapters = false;
+  Options tower_adapter_options;
+  std::string base_model, tower_model, tokenizer;  // names or paths, for people
+  std::string base_fingerprint, tower_fingerprint, tokenizer_fingerprint;
+  std::string image_recipe, prompt_format;
+  int64_t training_step = 0;
+
+  friend bool operator==(const AdapterDescription&, const AdapterDescription&) = default;
+};
+
+/// Facts for the model card's front matter only.
+struct AdapterCard {
+  std::vector<std::string> datasets, metrics, tags;
+  std::string license, text;  // text: Markdown below the generated part
+};
+
+/// Writes the folder (made if absent), each file atomically and the config last, with a checksum over the
+/// tensors: a mixture of two adapters is refused when read. Every parameter of `adapter` must have a value.
+void write_adapter_folder(const std::filesystem::path& folder, Module& adapter,
+                          const AdapterDescription& description, const AdapterCard& card = {});
+
+/// Throws IoError for a damaged file, ConfigError for an adapter of another type (PEFT's own among them).
+AdapterDescription read_adapter_config(const std::filesystem::path& folder);
+
+/// Gives every parameter of `adapter` the folder's value. Throws IoError for damage, and ConfigError listing
+/// every missing, extra and mis-shaped tensor; `adapter` is then unchanged.
+void load_adapter(const std::filesystem::path& folder, Module& adapter, bool trainable);
+
+/// Throws Error unless the folder reads back as exactly this adapter, naming the first difference.
+void verify_adapter_folder(const std::filesystem::path& folder, Module& adapter,
+                           const AdapterDescription& description);
+
+}  // namespace dehvf

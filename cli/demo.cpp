@@ -74,6 +74,7 @@ struct Demo {
                  {"rows", Json::array()}};
     for (const std::string& kind : kinds) {
       const auto folder = out / "data" / kind;
+      std::filesystem::create_directories(folder);
       write_scene_data(open_world(kind, assets), {}, folder);
       ComparisonOptions options{.rate = rate};
       if (fast) options.steps = 400;

@@ -53,18 +53,23 @@ class Pool {
 
   int threads() const { return int(workers_.size()) + 1; }
 
+  // Returns when every task is done. Workers that were asleep all the while are not waited for: on a busy
+  // machine one may get its core only much later, and finds the job closed.
   void run(Job& job) {
     {
       const std::lock_guard lock(mutex_);
       job_ = &job;
-      busy_.store(int(workers_.size()));
       generation_.fetch_add(1);
     }
     wake_.notify_all();
     inside_task = true;
     job.work();
     inside_task = false;
-    while (busy_.load() != 0) std::this_thread::yield();
+    {
+      const std::lock_guard lock(mutex_);
+      job_ = nullptr;
+    }
+    while (inside_.load() != 0) std::this_thread::yield();
   }
 
  private:
@@ -82,9 +87,11 @@ class Pool {
         if (stop_) return;
         seen = generation_.load();
         job = job_;
+        if (job) inside_.fetch_add(1);
       }
+      if (!job) continue;
       job->work();
-      busy_.fetch_sub(1);
+      inside_.fetch_sub(1);
     }
   }
 
@@ -92,7 +99,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> generation_{0};
-  std::atomic<int> busy_{0};
+  std::atomic<int> inside_{0};  // workers at the current job
   Job* job_ = nullptr;
   bool stop_ = false;
 };

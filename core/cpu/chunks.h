@@ -13,7 +13,7 @@
 
 namespace dehvf::cpu {
 
-inline constexpr int64_t kChunk = 512, kGrain = 32 * kChunk;
+inline constexpr int64_t kChunk = 512, kGrain = 64 * kChunk;
 
 template <class T>
 using Row = Eigen::Array<Compute<T>, Eigen::Dynamic, 1>;

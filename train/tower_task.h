@@ -13,11 +13,11 @@ namespace dehvf {
 class TowerTask : public Task {
  public:
   struct Options {
-    int64_t batch = 48;   // scenes; each is seen in two colourings
+    int64_t batch = 32;   // scenes; each is seen in two colourings
     int64_t steps = 400;  // over which the invariance is ramped in
     int pixel_level = 2;  // the level that has to reconstruct the picture
     uint64_t seed = 0;
-    double invariance = 1;
+    double invariance = 0.3;
   };
   /// Worlds are taken in turn; their classes are told apart. Everything must outlive the task.
   TowerTask(ClipVit& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,

@@ -68,8 +68,9 @@ void pretrain_tower(ClipVit& tower, std::span<const SceneWorld* const> worlds, c
   initialise(task.trained(), random_key({options.seed, 3}));
   Trainer trainer(
       task, {.steps = options.tower_steps,
-             .schedule = {.peak = 2e-3, .warmup = options.tower_steps / 20, .steps = options.tower_steps},
-             .adamw = {.beta2 = 0.98}});
+             .schedule = {.peak = 1.5e-3, .warmup = options.tower_steps / 20, .steps = options.tower_steps},
+             .adamw = {.beta2 = 0.98},
+             .clip = 10});
   trainer.run([&](const StepReport& report) { return progress(report), true; });
   freeze(tower);
 }

@@ -1,0 +1,155 @@
+#include "train/run_config.h"
+
+#include <charconv>
+#include <set>
+
+#include <yaml-cpp/yaml.h>
+
+#include "core/io/file.h"
+#include "core/io/json.h"
+
+namespace dehvf {
+namespace {
+
+using Values = std::map<std::string, std::string>;
+
+void flatten(const YAML::Node& node, const std::string& prefix, const std::string& path, Values& values) {
+  if (node.IsMap()) {
+    for (const auto& entry : node) {
+      const auto key = prefix + (prefix.empty() ? "" : ".") + entry.first.as<std::string>();
+      require<ConfigError>(!values.contains(key), path, ": key '", printable(key), "' stands twice");
+      flatten(entry.second, key, path, values);
+    }
+    return;
+  }
+  require<ConfigError>(node.IsScalar(), path, ": key '", printable(prefix),
+                       "': wanted one value or a group of keys");
+  values[prefix] = node.as<std::string>();
+}
+
+Values read_values(const std::filesystem::path& path, std::span<const std::string> overrides) {
+  Values values;
+  if (!path.empty()) {
+    try {
+      const YAML::Node root = YAML::Load(read_file(path, 1 << 20));
+      require<ConfigError>(root.IsMap(), path.string(), ": wanted a group of keys");
+      flatten(root, "", path.string(), values);
+    } catch (const YAML::Exception& error) {
+      fail<IoError>(path.string(), ": invalid YAML: ", printable(error.what()));
+    }
+  }
+  for (const std::string& text : overrides) {
+    const size_t equals = text.find('=');
+    require<ConfigError>(equals != std::string::npos && equals > 0, "wanted key=value, found '",
+                         printable(text), "'");
+    values[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return values;
+}
+
+// Visits every key of a RunConfig: once to read them, once to write them.
+template <class Visit>
+void each_key(RunConfig& c, const Visit& visit) {
+  visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
+  visit("dtype", c.dtype), visit("image_recipe", c.image_recipe);
+  visit("fusion.name", c.fusion);
+  visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
+  visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
+  visit("prompt.format", c.prompt.format), visit("prompt.captions", c.prompt.captions),
+      visit("prompt.max_tokens", c.prompt.max_tokens);
+  visit("train.split", c.train_split), visit("eval.split", c.eval_split), visit("train.limit", c.limit);
+  visit("train.epochs", c.epochs), visit("train.warmup_epochs", c.warmup_epochs), visit("train.rate", c.rate);
+  visit("train.weight_decay", c.weight_decay), visit("train.clip", c.clip);
+  visit("train.batch", c.batches.batch), visit("train.micro_batch", c.batches.micro_batch),
+      visit("train.seed", c.batches.seed);
+  visit("train.segment", c.batches.mode);
+  visit("train.checkpoint_every", c.checkpoint_every), visit("train.log_every", c.log_every);
+}
+
+template <class T>
+void parse_number(const std::string& key, const std::string& text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require<ConfigError>(error == std::errc{} && end == text.data() + text.size() && value >= T(0), key,
+                       ": wanted a number of at least 0, found '", printable(text), "'");
+}
+
+struct Parse {
+  static void set(const std::string&, const std::string& text, std::filesystem::path& value) { value = text; }
+  static void set(const std::string&, const std::string& text, std::string& value) { value = text; }
+  static void set(const std::string& key, const std::string& text, int64_t& value) {
+    parse_number(key, text, value);
+  }
+  static void set(const std::string& key, const std::string& text, uint64_t& value) {
+    parse_number(key, text, value);
+  }
+  static void set(const std::string& key, const std::string& text, double& value) {
+    parse_number(key, text, value);
+  }
+  static void set(const std::string& key, const std::string& text, bool& value) {
+    require<ConfigError>(text == "true" || text == "false", key, ": wanted true or false, found '",
+                         printable(text), "'");
+    value = text == "true";
+  }
+  static void set(const std::string&, const std::string& text, DType& value) { value = dtype_named(text); }
+  static void set(const std::string&, const std::string& text, PromptFormat& value) {
+    value = prompt_format(text);
+  }
+  static void set(const std::string& key, const std::string& text, SegmentMode& value) {
+    require<ConfigError>(text == "keep" || text == "recompute", key, ": wanted keep or recompute, found '",
+                         printable(text), "'");
+    value = text == "keep" ? SegmentMode::keep : SegmentMode::recompute;
+  }
+};
+
+struct Print {
+  static std::string text(const std::filesystem::path& value) { return Json(value.string()).dump(); }
+  static std::string text(const std::string& value) { return Json(value).dump(); }
+  static std::string text(bool value) { return value ? "true" : "false"; }
+  static std::string text(DType value) { return std::string(name_of(value)); }
+  static std::string text(PromptFormat value) { return std::string(prompt_format_name(value)); }
+  static std::string text(SegmentMode value) { return value == SegmentMode::keep ? "keep" : "recompute"; }
+  static std::string text(int64_t value) { return std::to_string(value); }
+  static std::string text(uint64_t value) { return std::to_string(value); }
+  static std::string text(double value) {
+    char buffer[40];
+    return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+  }
+};
+
+}  // namespace
+
+RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides) {
+  RunConfig config;
+  Values values = read_values(path, overrides);
+  std::vector<std::string> known;
+  each_key(config, [&](const char* key, auto& value) {
+    known.emplace_back(key);
+    const auto found = values.find(key);
+    if (found == values.end()) return;
+    Parse::set(key, found->second, value);
+    values.erase(found);
+  });
+  for (const auto& [key, value] : values) {
+    if (key.starts_with("fusion.")) {  // the operator knows its own keys
+      config.fusion_options[key.substr(7)] = value;
+      continue;
+    }
+    const std::string near = nearest(key, known);
+    fail<ConfigError>("config: unknown key '", printable(key), "'",
+                      near.empty() ? "" : "; did you mean '" + near + "'?");
+  }
+  require<ConfigError>(config.batches.batch > 0, "train.batch: wanted at least 1");
+  if (config.batches.micro_batch > config.batches.batch) config.batches.micro_batch = config.batches.batch;
+  return config;
+}
+
+std::string RunConfig::resolved() const {
+  std::string text;
+  RunConfig copy = *this;
+  each_key(copy, [&](const char* key, auto& value) { text += concat(key, ": ", Print::text(value), "\n"); });
+  for (const auto& [key, value] : fusion_options)
+    text += concat("fusion.", key, ": ", Json(value).dump(), "\n");
+  return text;
+}
+
+}  // namespace dehvf

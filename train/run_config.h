@@ -1,0 +1,41 @@
+// One YAML file a run, with key=value overrides: what is trained, on what, how. Unknown keys are refused.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "data/recipes.h"
+#include "layers/tower_adapter.h"
+#include "train/adapter_task.h"
+
+namespace dehvf {
+
+struct RunConfig {
+  std::filesystem::path model, tower, data, out;  // folders; a relative one is taken from the current folder
+  std::string fusion = "dehvf";
+  std::map<std::string, std::string> fusion_options;  // keys below `fusion.`
+  bool tower_adapters = true;
+  TowerAdapterConfig adapters;
+  PromptOptions prompt;
+  std::string image_recipe;  // empty: what the tower's preprocessor_config.json says
+  std::string train_split = "train", eval_split = "test";
+  double epochs = 20, warmup_epochs = 2, rate = 1.125e-3, weight_decay = 0.02, clip = 0;
+  AdapterTask::Options batches;
+  int64_t checkpoint_every = 500, log_every = 10;
+  int64_t limit = 0;         // only the first problems of each split; 0 takes all
+  DType dtype = DType::f32;  // of the frozen weights and the activations
+
+  /// Every key with its value, as YAML that reads back to the same run.
+  std::string resolved() const;
+};
+
+/// Reads `path` (empty: nothing but the overrides), then applies `overrides` ("train.rate=1e-3"). Throws
+/// ConfigError naming key, wanted and found, the nearest key for an unknown one, and IoError for YAML that
+/// does not parse.
+RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides);
+
+}  // namespace dehvf

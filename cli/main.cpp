@@ -16,7 +16,7 @@ int run(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   dehvf::cli::Action chosen;
   for (auto add :
-       {dehvf::cli::add_demo, dehvf::cli::add_make_data, dehvf::cli::add_report, dehvf::cli::add_doctor})
+       {dehvf::cli::add_demo, dehvf::cli::add_make_data, dehvf::cli::add_train, dehvf::cli::add_eval, dehvf::cli::add_report, dehvf::cli::add_doctor})
     add(program, chosen);
   try {
     program.parse(argc, argv);

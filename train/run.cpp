@@ -1,0 +1,109 @@
+#include "train/run.h"
+
+#include "core/io/file.h"
+#include "models/load.h"
+#include "models/weight_folder.h"
+
+namespace dehvf {
+namespace {
+
+ImageRecipe choose_recipe(const RunConfig& config, int64_t size, std::vector<std::string>& notes) {
+  const auto path = config.tower / "preprocessor_config.json";
+  const bool known = std::filesystem::exists(path);
+  if (config.image_recipe.empty()) {
+    require<ConfigError>(
+        known, path.string(),
+        ": not there; name a recipe instead: image_recipe=clip_crop, llava_pad, memvp or plain");
+    return recipe_from_json(read_json(path), path.string());
+  }
+  const ImageRecipe recipe = image_recipe(config.image_recipe, int(size));
+  if (known)
+    if (const std::string mismatch =
+            recipe_mismatch(recipe, recipe_from_json(read_json(path), path.string()));
+        !mismatch.empty())
+      notes.push_back("image_recipe: " + mismatch + " (as the config asks)");
+  return recipe;
+}
+
+}  // namespace
+
+Run::Run(RunConfig config) : config_(std::move(config)) {
+  for (const auto& [key, path] :
+       {std::pair("model", config_.model), {"tower", config_.tower}, {"data", config_.data}})
+    require<ConfigError>(!path.empty(), "config: '", key, "' is missing; wanted a folder");
+  tokenizer_ = open_tokenizer(config_.model);
+  const WeightFolder llama(config_.model), tower(config_.tower);
+  const ClipConfig tower_config = read_clip_config(config_.tower);
+  model_ = std::make_unique<FusedModel>(llama_config_of(llama, notes_), tower_config,
+                                        FusedModelOptions{.fusion = config_.fusion,
+                                                          .config = FusionConfig(config_.fusion_options),
+                                                          .tower_adapters = config_.tower_adapters,
+                                                          .adapters = config_.adapters});
+  config_.fusion_options = model_->options().config.resolved();
+  recipe_ = choose_recipe(config_, tower_config.image, notes_);
+  data_ = std::make_unique<ScienceQa>(config_.data);
+  load_weights(model_->llama(), llama, config_.dtype, notes_);
+  load_weights(model_->tower(), tower, config_.dtype, notes_);
+  base_fingerprint_ = llama.fingerprint();
+  tower_fingerprint_ = tower.fingerprint();
+}
+
+SplitData Run::load(const std::string& split, Use use) const {
+  SplitData result;
+  Pictures pictures;
+  for (const std::string& id : data_->split(split)) {
+    if (config_.limit > 0 && int64_t(result.problems.size()) == config_.limit) break;
+    const Problem& problem = data_->problem(id);
+    result.problems.push_back(problem);
+    const int32_t picture = pictures.add(problem);
+    if (use == Use::training) {
+      result.examples.push_back(training_example(problem, *tokenizer_, config_.prompt));
+      result.examples.back().image = picture;
+    } else {
+      result.questions.push_back(make_question(problem, *tokenizer_, config_.prompt));
+      result.questions.back().image = picture;
+    }
+  }
+  const bool looks = !model_->fusion().tower().levels.empty();
+  if (!looks) return result;
+  const bool cached = use == Use::training && model_->adapters() == nullptr;
+  result.pictures = std::make_unique<PictureSource>(*model_, load_pixels(pictures.paths, recipe_), cached);
+  return result;
+}
+
+AdapterDescription Run::description(int64_t training_step) const {
+  AdapterDescription d{.fusion = config_.fusion,
+                       .fusion_options = config_.fusion_options,
+                       .tower_adapters = model_->options().tower_adapters};
+  if (d.tower_adapters)
+    d.tower_adapter_options = {{"rank", concat(config_.adapters.rank)},
+                               {"scale", concat(config_.adapters.scale)},
+                               {"dropout", concat(config_.adapters.dropout)}};
+  d.base_model = config_.model.filename().string();
+  d.tower_model = config_.tower.filename().string();
+  d.tokenizer = tokenizer_->kind();
+  d.base_fingerprint = base_fingerprint_;
+  d.tower_fingerprint = tower_fingerprint_;
+  d.tokenizer_fingerprint = tokenizer_->fingerprint();
+  d.image_recipe = recipe_.name;
+  d.prompt_format =
+      concat(prompt_format_name(config_.prompt.format), config_.prompt.captions ? " with captions" : "");
+  d.training_step = training_step;
+  return d;
+}
+
+void Run::check(const AdapterDescription& adapter) const {
+  const AdapterDescription own = description(0);
+  const auto same = [](const char* what, const std::string& trained, const std::string& here,
+                       const char* key) {
+    require<ConfigError>(trained == here, "adapter: trained with ", what, " ", printable(trained),
+                         ", this run has ", here, "; change ", key);
+  };
+  same("the language model", adapter.base_fingerprint, own.base_fingerprint, "model");
+  same("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
+  same("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");
+  same("the image recipe", adapter.image_recipe, own.image_recipe, "image_recipe");
+  same("the prompt", adapter.prompt_format, own.prompt_format, "prompt.format or prompt.captions");
+}
+
+}  // namespace dehvf

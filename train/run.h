@@ -1,0 +1,46 @@
+// A run from its configuration: the models, the data and the adapter that it trains or evaluates.
+#pragma once
+
+#include <memory>
+
+#include "train/adapter_folder.h"
+#include "train/evaluate.h"
+#include "train/run_config.h"
+
+namespace dehvf {
+
+/// Problems of one split as a model reads them, with their pictures.
+struct SplitData {
+  std::vector<Problem> problems;
+  std::vector<Example> examples;    // filled for training
+  std::vector<Question> questions;  // filled for evaluation
+  std::unique_ptr<PictureSource> pictures;
+};
+enum class Use : uint8_t { training, evaluation };
+
+class Run {
+ public:
+  /// Opens models, tokenizer and data. Refuses image statistics that the tower was not trained on (unless the
+  /// config names the recipe), splits without labelled tokens, and missing pictures, all before anything is
+  /// trained.
+  explicit Run(RunConfig config);
+
+  const RunConfig& config() const { return config_; }
+  FusedModel& model() { return *model_; }
+  const std::vector<std::string>& notes() const { return notes_; }
+  SplitData load(const std::string& split, Use use) const;
+  AdapterDescription description(int64_t training_step) const;
+  /// Throws ConfigError where an adapter was trained with other models, recipe or prompt than this run's.
+  void check(const AdapterDescription& adapter) const;
+
+ private:
+  RunConfig config_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  ImageRecipe recipe_;
+  std::unique_ptr<FusedModel> model_;
+  std::unique_ptr<ScienceQa> data_;
+  std::string base_fingerprint_, tower_fingerprint_;
+};
+
+}  // namespace dehvf

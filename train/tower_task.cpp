@@ -81,7 +81,7 @@ Variable TowerTask::loss(int) {
   // At full weight from the start it would keep the classes from being learned.
   const double ramp = std::min(1.0, double(step_) / (0.5 * double(options_.steps)));
   const Variable same = mean_square(slice_rows(top, 0, images / 2), slice_rows(top, images / 2, images));
-  return add(add(told, rebuilt), scale(same, ramp * options_.invariance));
+  return add(add(told, scale(rebuilt, options_.reconstruction)), scale(same, ramp * options_.invariance));
 }
 
 }  // namespace dehvf

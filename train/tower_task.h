@@ -17,7 +17,7 @@ class TowerTask : public Task {
     int64_t steps = 400;  // over which the invariance is ramped in
     int pixel_level = 2;  // the level that has to reconstruct the picture
     uint64_t seed = 0;
-    double invariance = 0.3;
+    double invariance = 0.2, reconstruction = 4;  // weights of the two losses beside class and count
   };
   /// Worlds are taken in turn; their classes are told apart. Everything must outlive the task.
   TowerTask(ClipVit& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,

@@ -21,7 +21,7 @@ std::vector<std::string> words(std::span<const SceneWorld* const> worlds);
 using Progress = std::function<void(const StepReport&)>;
 
 struct PretrainOptions {
-  int64_t tower_steps = 5000, llama_steps = 700;
+  int64_t tower_steps = 5500, llama_steps = 2000;
   uint64_t seed = 0;
 };
 

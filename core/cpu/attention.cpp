@@ -51,7 +51,7 @@ class Wide {
   const C* data() const { return data_; }
 
  private:
-  std::vector<C> copy_;
+  Aligned<C> copy_;
   const C* data_;
 };
 
@@ -75,7 +75,7 @@ class WideOut {
 
  private:
   Tensor tensor_;
-  std::vector<C> copy_;
+  Aligned<C> copy_;
   C* data_;
 };
 
@@ -86,7 +86,7 @@ int64_t visible(const Span& span, int64_t row, bool causal) {
 
 template <class C>
 C* scratch(int64_t count, int which) {
-  thread_local std::vector<C> buffers[3];
+  thread_local Aligned<C> buffers[3];
   auto& buffer = buffers[which];
   if (int64_t(buffer.size()) < count) buffer.resize(size_t(count));
   return buffer.data();

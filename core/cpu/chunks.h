@@ -15,6 +15,11 @@ namespace dehvf::cpu {
 
 inline constexpr int64_t kChunk = 512, kGrain = 64 * kChunk;
 
+/// Host memory of kernels: aligned as Eigen's packets are, because how a vectorised sum is cut depends on
+/// where its data begin, and bits must not depend on what the heap returns.
+template <class C>
+using Aligned = std::vector<C, Eigen::aligned_allocator<C>>;
+
 template <class T>
 using Row = Eigen::Array<Compute<T>, Eigen::Dynamic, 1>;
 template <class T>
@@ -86,8 +91,8 @@ void for_chunks(int64_t width, const Body& body) {
 
 /// The elements of a short float tensor, such as a row of weights, in the type they are computed in.
 template <class C>
-std::vector<C> widened(const Tensor& tensor) {
-  std::vector<C> values(size_t(tensor.count()));
+Aligned<C> widened(const Tensor& tensor) {
+  Aligned<C> values(size_t(tensor.count()));
   visit_float(tensor.dtype(), [&]<class T>(std::type_identity<T>) {
     std::ranges::transform(tensor.span<T>(), values.begin(), [](T v) { return C(Compute<T>(v)); });
   });

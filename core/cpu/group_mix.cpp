@@ -49,7 +49,7 @@ void group_mix_as(const Tensor& weights, const Tensor& levels, const Tensor& fir
   const auto w = widened<C>(weights);
   const int32_t* first = first_level.data<int32_t>();
   for_tasks(s, [&](int64_t image, int64_t, int64_t begin, int64_t n) {
-    std::vector<C> chunk = chunk_of_levels(s, levels.data<T>(), image, begin, n);
+    Aligned<C> chunk = chunk_of_levels(s, levels.data<T>(), image, begin, n);
     alignas(64) C sum_data[kChunk];
     Chunk<C> sum(sum_data, n);
     for (int64_t q = 0; q < s.queries; ++q) {
@@ -85,9 +85,9 @@ void weight_gradient(const Sizes& s, const T* levels, const int32_t* first, cons
                      Compute<T>* dweights) {
   using C = Compute<T>;
   const int64_t count = s.queries * s.group;
-  std::vector<C> parts(size_t(s.images * s.chunks * count));
+  Aligned<C> parts(size_t(s.images * s.chunks * count));
   for_tasks(s, [&](int64_t image, int64_t piece, int64_t begin, int64_t n) {
-    std::vector<C> chunk = chunk_of_levels(s, levels, image, begin, n);
+    Aligned<C> chunk = chunk_of_levels(s, levels, image, begin, n);
     C* const part = parts.data() + (image * s.chunks + piece) * count;
     for (int64_t q = 0; q < s.queries; ++q) {
       const Loaded<T> d(dmixed + (q * s.images + image) * s.plane + begin, n);

@@ -66,7 +66,7 @@ void multiply(const Product& p, const C* a, const C* b, C* c, C alpha) {
 
 // The elements of `tensor` as C: themselves, or converted into `buffer`.
 template <class C>
-const C* elements(const Tensor& tensor, std::vector<C>& buffer) {
+const C* elements(const Tensor& tensor, Aligned<C>& buffer) {
   if (tensor.dtype() == dtype_of<C>()) return tensor.data<C>();
   buffer.resize(size_t(tensor.count()));
   visit_float(tensor.dtype(), [&]<class T>(std::type_identity<T>) {
@@ -85,7 +85,7 @@ void matmul_as(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOp
   const int64_t batch = batched ? a.size(0) : 1;
   const Product p{c.size(-2), c.size(-1), a.size(options.transpose_a ? -2 : -1), options.transpose_a,
                   options.transpose_b};
-  std::vector<C> a_buffer, b_buffer, c_buffer;
+  Aligned<C> a_buffer, b_buffer, c_buffer;
   const C *a_data = elements(a, a_buffer), *b_data = elements(b, b_buffer);
   C* c_data;
   if constexpr (kDirect<T>)

@@ -12,8 +12,7 @@ template <class C>
 using Term = Eigen::Array<C, Eigen::Dynamic, 1, 0, kChunk, 1>;
 
 template <class C>
-Eigen::Map<const Eigen::Array<C, Eigen::Dynamic, 1>> part(const std::vector<C>& row, int64_t begin,
-                                                          int64_t n) {
+Eigen::Map<const Eigen::Array<C, Eigen::Dynamic, 1>> part(const Aligned<C>& row, int64_t begin, int64_t n) {
   return {row.data() + begin, n};
 }
 

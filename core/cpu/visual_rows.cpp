@@ -49,8 +49,8 @@ template <class C>
 Tensor extended(const Tensor& matrix, const Tensor& column) {
   const int64_t rows = matrix.shape().rows(), rank = matrix.shape().last();
   const int64_t padded = (rank + 1 + kPad - 1) / kPad * kPad;
-  const std::vector<C> from = widened<C>(matrix);
-  const std::vector<C> last = column.defined() ? widened<C>(column) : std::vector<C>(size_t(rows), C(1));
+  const Aligned<C> from = widened<C>(matrix);
+  const Aligned<C> last = column.defined() ? widened<C>(column) : Aligned<C>(size_t(rows), C(1));
   Tensor result = zeros(matrix.shape().with(-1, padded), dtype_of<C>());
   for_rows(rows, padded, [&](int64_t r) {
     C* out = result.data<C>() + r * padded;

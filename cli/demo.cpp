@@ -77,7 +77,7 @@ struct Demo {
       std::filesystem::create_directories(folder);
       write_scene_data(open_world(kind, assets), {}, folder);
       ComparisonOptions options{.rate = rate};
-      if (fast) options.steps = 400;
+      if (fast) options.steps = 700;
       if (full) options.steps = 1000;
       if (steps > 0) options.steps = steps;
       Comparison comparison(base.llama, base.tower, folder, options);

@@ -27,7 +27,7 @@ struct RowSpec {
 };
 
 struct ComparisonOptions {
-  int64_t steps = 600, batch = 64;
+  int64_t steps = 1000, batch = 64;
   double rate = 6e-3;
   int examples = 6;  // kept for the report, of the row named "dehvf"
 };

@@ -31,9 +31,9 @@ void for_tasks(const Sizes& s, const Body& body) {
 
 // The chunk at `begin` of all levels of one image, [levels, kChunk].
 template <class T>
-std::vector<Compute<T>> chunk_of_levels(const Sizes& s, const T* levels, int64_t image, int64_t begin,
+Aligned<Compute<T>> chunk_of_levels(const Sizes& s, const T* levels, int64_t image, int64_t begin,
                                         int64_t n) {
-  std::vector<Compute<T>> chunk(size_t(s.levels * kChunk));
+  Aligned<Compute<T>> chunk(size_t(s.levels * kChunk));
   for (int64_t l = 0; l < s.levels; ++l) {
     const T* from = levels + (image * s.levels + l) * s.plane + begin;
     std::transform(from, from + n, chunk.begin() + l * kChunk, [](T v) { return Compute<T>(v); });

@@ -36,6 +36,7 @@ std::vector<PictureClass> read_picture_set(const std::filesystem::path& folder) 
   require<IoError>(!files.empty(), printable(folder.string(), 400), ": holds no picture classes (*.png)");
   std::sort(files.begin(), files.end());
   std::vector<PictureClass> classes;
+  classes.reserve(files.size());
   for (const auto& file : files) classes.push_back(read_class(file));
   return classes;
 }

@@ -37,8 +37,8 @@ Taps make_taps(int in, int out, int begin, int end) {
   std::vector<double> values;
   for (int o = begin; o < end; ++o) {
     const double centre = (o + 0.5) * scale;
-    const int first = std::max(int(centre - support + 0.5), 0);
-    const int last = std::min(int(centre + support + 0.5), in);
+    const int first = std::max(int(std::floor(centre - support + 0.5)), 0);
+    const int last = std::min(int(std::floor(centre + support + 0.5)), in);
     values.clear();
     double sum = 0;
     for (int i = 0; i < last - first; ++i) {

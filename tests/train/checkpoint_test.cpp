@@ -143,6 +143,10 @@ TEST(Checkpoint, OfAnotherModelIsRefusedWithEveryDifference) {
                                           HasSubstr("moment1.first.bias (wanted f32 [14], found f32 [13])")));
   EXPECT_EQ(contents(*wider.flat), before);
   EXPECT_THAT(refusal(second), AllOf(HasSubstr("6 not known here"), HasSubstr("moment2.first.weight")));
+  Trained other(4);
+  freeze(other.toy.second);
+  EXPECT_THAT(refusal(FlatParameters(other.toy)),
+              AllOf(HasSubstr("6 not known here"), HasSubstr("value.second.weight")));
   save_checkpoint(folder.path(), second, state_at(6));
   EXPECT_THAT(refusal(*saved.flat), HasSubstr("6 missing: moment1.first.bias, moment1.first.weight, "));
 }

@@ -176,6 +176,37 @@ TEST(Session, SkipsAreCountedNamedAndSurviveAResume) {
   EXPECT_EQ(second.final(), straight.final());
 }
 
+TEST(Session, ASkippedStepIsNoStepOfAdam) {
+  ToyMlp toy;
+  initialise(toy, 5);
+  ToyTask task(toy, 1);
+  task.bad_to = 1;
+  Trainer trainer(task, {.steps = 2, .schedule = {.peak = 0.02, .steps = 100}, .adamw = {.weight_decay = 0}});
+  const auto before = numbers(trainer.parameters().buffers().value);
+  EXPECT_EQ(trainer.step().skipped, "first.weight");
+  const double rate = trainer.step().learning_rate;
+  const auto after = numbers(trainer.parameters().buffers().value);
+  double largest = 0;
+  for (size_t i = 0; i < after.size(); ++i)
+    largest = std::max(largest, std::fabs(double(after[i]) - before[i]));
+  EXPECT_NEAR(largest, rate, 1e-6);  // the first update moves by the rate: m / sqrt(v) is 1 after correction
+}
+
+TEST(Session, LoggedLossesLeaveSkippedStepsOut) {
+  const TemporaryFolder folder;
+  ToyRun run;
+  run.task.bad_from = 3, run.task.bad_to = 6;
+  run.go({}, 0, folder.path());
+  std::ifstream lines(folder / "log.jsonl");
+  std::vector<Json> logged;
+  for (std::string line; std::getline(lines, line);)
+    if (Json json = parse_json(line, "line"); json.contains("loss")) logged.push_back(std::move(json));
+  ASSERT_EQ(logged.size(), 5u);
+  EXPECT_DOUBLE_EQ(logged[0]["loss"], (run.losses[0] + run.losses[1] + run.losses[2]) / 3);
+  EXPECT_EQ(logged[0]["skipped_steps"], 2);
+  EXPECT_EQ(logged[4]["skipped_steps"], 3);
+}
+
 TEST(Session, TooManySkipsInARowAreAnError) {
   const auto failure = [](int64_t bad_to) {
     ToyRun run(2, 3);

@@ -112,7 +112,7 @@ TrainState load_checkpoint(const fs::path& path, const FlatParameters& flat) {
   NamedShapes shapes;
   for (const auto& [name, tensor] : wanted) shapes.emplace_back(name, tensor.shape());
   require_same_tensors(path.string(), loaded, shapes, flat.buffers().value.dtype());
-  const TrainState state = state_of(text, path.string());
+  TrainState state = state_of(text, path.string());
   for (size_t i = 0; i < wanted.size(); ++i) copy_into(loaded[i].second, wanted[i].second);
   return state;
 }

@@ -1,4 +1,4 @@
-// What the documents name is there: paths of the repository, tests, and the keys of the fusion operators with
+// What the documents name is there: paths of the repository, tests, and the keys of operators and runs with
 // their defaults.
 #include <filesystem>
 #include <fstream>
@@ -10,6 +10,7 @@
 
 #include "models/fused_model.h"
 #include "source_tree.h"
+#include "train/run_config.h"
 
 namespace dehvf {
 namespace {
@@ -100,14 +101,14 @@ TEST(Docs, SeesPathsThatAreNotThere) {
   EXPECT_THAT(check("```\n`core/tensors.h`\n```\n"), IsEmpty());
 }
 
-// Rows `| guess | operators | key | default | ...` whose third and fourth cell are in backticks: per
+// Rows `| guess | operators or run | key | default | ...` whose third and fourth cell are in backticks: per
 // operator.
 std::map<std::string, Keys> keys_in(const std::string& document) {
   std::map<std::string, Keys> keys;
   std::string line;
   for (std::istringstream lines(document); std::getline(lines, line);) {
     std::smatch row;
-    if (!std::regex_match(line, row, std::regex(R"(\|[^|]*\|([^|]*)\| `(\w+)` \| `([^`|]+)` \|.*)")))
+    if (!std::regex_match(line, row, std::regex(R"(\|[^|]*\|([^|]*)\| `([\w.]+)` \| `([^`|]+)` \|.*)")))
       continue;
     for (const std::string& name : matches(row[1], R"(\b(\w+)\b)"))
       EXPECT_TRUE(keys[name].emplace(row[2], row[3]).second) << name << ": " << row[2] << " stands twice";
@@ -121,10 +122,20 @@ Keys resolved_keys(const std::string& fusion) {
   return config.resolved();
 }
 
-TEST(Docs, TheTableOfGuessesHasEveryKeyAndItsDefault) {
+Keys keys_of_runs() {
+  Keys keys;
+  std::istringstream lines(RunConfig().resolved());
+  for (std::string line; std::getline(lines, line);)
+    keys[line.substr(0, line.find(':'))] = line.substr(line.find(':') + 2);
+  return keys;
+}
+
+TEST(Docs, TheTablesOfGuessesHaveTheKeysAndTheirDefaults) {
   const auto keys = keys_in(text_of(kRoot / "docs" / "method.md"));
-  ASSERT_EQ(keys.size(), 2u);
-  for (const auto& [fusion, named] : keys) EXPECT_EQ(named, resolved_keys(fusion)) << fusion;
+  ASSERT_EQ(keys.size(), 3u);
+  for (const std::string fusion : {"dehvf", "memvp"}) EXPECT_EQ(keys.at(fusion), resolved_keys(fusion));
+  const Keys run = keys_of_runs();
+  for (const auto& entry : keys.at("run")) EXPECT_THAT(run, testing::Contains(entry));
 }
 
 TEST(Docs, NamedTestsExist) {

@@ -7,6 +7,7 @@
 #include "cli/base_models.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 #include "cli/worlds.h"
 #include "train/comparison.h"
 
@@ -97,6 +98,10 @@ struct Demo {
            progress.step(report.step, concat("loss ", std::round(report.loss * 1000) / 1000));
          })) {
       row["data"] = kind;
+      if (row.contains("examples"))
+        for (Json& example : row["examples"])  // so that a run's folder can be moved
+          example["image"] =
+              std::filesystem::path(example["image"].get<std::string>()).lexically_relative(out).string();
       char line[160];
       std::snprintf(line, sizeof line, "%-9s %-16s image %.3f [%.3f, %.3f]  text %.3f  all %.3f  %.1f s",
                     kind.c_str(), row["name"].get<std::string>().c_str(), row["accuracy_image"].get<double>(),
@@ -109,7 +114,13 @@ struct Demo {
   }
 
   void finish(const Json& results, Progress& progress) const {
-    if (!json) return progress.note(concat("results: ", (out / "results.json").string()));
+    const std::string missing = write_report(out, out / "report.html");
+    if (!json) {
+      progress.note(concat("results: ", (out / "results.json").string()));
+      progress.note(
+          concat("report:  ", (out / "report.html").string(), missing.empty() ? "" : "  ", missing));
+      return;
+    }
     Json summary{{"rows", Json::array()}, {"seconds", results["seconds"]}};
     for (const Json& row : results["rows"]) {
       Json kept = Json::object();

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/plots.h"
 #include "core/device_report.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
@@ -19,7 +20,7 @@ void add_doctor(CLI::App& program, Action& chosen) {
     chosen = [json] {
       int cpu = 0, cuda = 0;
       for (const auto& [kernel, key] : kernel_catalog()) ++(key.device == DeviceKind::cpu ? cpu : cuda);
-      const bool plots = std::system("python3 -c 'import matplotlib' >/dev/null 2>&1") == 0;
+      const bool plots = !python_with_matplotlib().empty();
       if (*json) {
         std::printf("%s\n", Json{{"cores", std::thread::hardware_concurrency()},
                                  {"threads", cpu_threads()},

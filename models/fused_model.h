@@ -31,6 +31,7 @@ class FusedModel : public Module {
   Llama& llama() { return llama_; }
   const Llama& llama() const { return llama_; }
   ClipVit& tower() { return tower_; }
+  const ClipVit& tower() const { return tower_; }
   FusionOperator& fusion() { return *fusion_; }
   TowerAdapters* adapters() { return adapters_.get(); }
   const FusedModelOptions& options() const { return options_; }

@@ -15,6 +15,38 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 double share(int64_t right, int64_t of) { return of == 0 ? 0 : double(right) / double(of); }
 
+const char* title_of(Show show) {
+  switch (show) {
+    case Show::own:
+      return "its own picture";
+    case Show::blank:
+      return "every picture blank";
+    case Show::shuffled:
+      return "every question with another's picture";
+    case Show::none:
+      return "no picture";
+  }
+  return "";
+}
+
+// The mean loss of every ten steps: batches of text questions and of pictures alternate, and single losses
+// jump.
+class Curve {
+ public:
+  void add(const StepReport& report) {
+    sum_ += report.loss;
+    if (++count_ < 10) return;
+    points_.push_back({report.step, sum_ / count_});
+    sum_ = count_ = 0;
+  }
+  const Json& points() const { return points_; }
+
+ private:
+  Json points_ = Json::array();
+  double sum_ = 0;
+  int count_ = 0;
+};
+
 }  // namespace
 
 Comparison::Comparison(std::filesystem::path llama, std::filesystem::path tower,
@@ -118,7 +150,7 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   const auto begin = std::chrono::steady_clock::now();
   FusedModel model = make_model(spec);
   const bool looks = !model.fusion().tower().levels.empty();
-  Json curve = Json::array();
+  Curve curve;
   std::unique_ptr<PictureSource> train_pictures, test_pictures;
   if (looks) {
     initialise(model, random_key({seed, 10}));
@@ -131,7 +163,7 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
                .schedule = {.peak = options_.rate, .warmup = options_.steps / 10, .steps = options_.steps},
                .adamw = {.beta2 = 0.95}});
     trainer.run([&](const StepReport& report) {
-      if (report.step % 10 == 0 || report.step == 1) curve.push_back({report.step, report.loss});
+      curve.add(report);
       progress(spec, report);
       return true;
     });
@@ -144,17 +176,21 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   rows[0].update({{"name", spec.name},
                   {"title", spec.title},
                   {"steps", looks ? options_.steps : 0},
-                  {"loss", curve},
+                  {"loss", curve.points()},
+                  {"options", model.options().config.resolved()},
                   {"tower_adapters", spec.tower_adapters},
-                  {"parameters", model.cost().live}});
+                  {"parameters", model.cost().live},
+                  {"frozen_parameters", count_elements(model.llama()) + count_elements(model.tower())}});
   if (looks) rows[0].update(insight(model, *test_pictures, test_.questions));
   if (spec.name == "dehvf") rows[0]["examples"] = keep_examples(rankings);
   rows[0]["seconds"] = seconds_since(begin);
   for (const auto& [name, show] : spec.controls) {
     const auto started = std::chrono::steady_clock::now();
     rows.push_back(evaluate(model, test_pictures.get(), show, nullptr));
-    rows.back().update(
-        {{"name", name}, {"title", name}, {"evaluation_of", spec.name}, {"seconds", seconds_since(started)}});
+    rows.back().update({{"name", name},
+                        {"title", title_of(show)},
+                        {"evaluation_of", spec.name},
+                        {"seconds", seconds_since(started)}});
   }
   for (Json& row : rows) row["seed"] = seed;
   return rows;

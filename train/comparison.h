@@ -41,7 +41,7 @@ class Comparison {
   using Progress = std::function<void(const RowSpec&, const StepReport&)>;
   /// Trains one adapter (not for fusion "none"); returns one JSON object a row, the trained one first: name,
   /// title, seed, accuracy_{image,text,all}, low95 and high95 of the image accuracy, right and of, by topic,
-  /// seconds, loss curve.
+  /// seconds; of trained rows also loss curve, options, parameters trained and frozen, and insight().
   std::vector<Json> run(const RowSpec& spec, uint64_t seed, const Progress& progress);
 
  private:

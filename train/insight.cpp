@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/ops/optimizer.h"
+#include "layers/fusion/fuser.h"
 #include "train/adapter_task.h"
 
 namespace dehvf {
@@ -40,6 +41,20 @@ void add_fuser(const Tensor& weights, Json& result) {
   result["fuser_entropy"] = entropies;
 }
 
+// The level (counted from 0) that the first weight of each layer stands for.
+Json first_levels(const FusedModel& model, int layers, int levels_per_group) {
+  const int groups = model.tower().config().layers / levels_per_group;
+  const auto& options = model.options().config.resolved();
+  const auto mapping = options.find("mapping");
+  const bool reversed = mapping != options.end() && mapping->second == "reversed";
+  Json first = Json::array();
+  for (int layer = 0; layer < layers; ++layer) {
+    const int group = group_of(layer, layers, groups);
+    first.push_back((reversed ? groups - 1 - group : group) * levels_per_group);
+  }
+  return first;
+}
+
 // What a row probe gathers.
 struct Gathered {
   std::vector<double> ratios, use;
@@ -73,7 +88,12 @@ Json insight(const FusedModel& model, const PictureSource& pictures, std::span<c
   const NoGrad no_grad;
   const PackedExamples packed = pack_with_pictures(prompts, images, ids);
   const Vision vision = model.see(pictures.levels(packed.pictures));
-  if (vision.state.fuser_weights.defined()) add_fuser(vision.state.fuser_weights.value(), result);
+  if (vision.state.fuser_weights.defined()) {
+    const Tensor weights = vision.state.fuser_weights.value();
+    add_fuser(weights, result);
+    result["fuser_levels"] = model.tower().config().layers;
+    result["fuser_first_level"] = first_levels(model, int(weights.size(1)), int(weights.size(3)));
+  }
   Gathered gathered;
   ForwardOptions options;
   options.probe = [&](int, const Tensor& u, const VisualRows& rows, const Tensor& ffn, const Tensor& added) {

@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-n
 th { font-weight: 600; font-size: .8rem; color: var(--soft); text-align: right; padding: .3rem .6rem; white-space: nowrap;
   border-bottom: 1px solid #aab2bb; vertical-align: bottom; }
 td { padding: .45rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 8.5rem; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 12.5rem; }
 th:nth-child(2), td:nth-child(2) { text-align: left; }
 tr.of td:first-child { padding-left: 1.3rem; color: var(--soft); }
 td small { display: block; font-size: .75rem; line-height: 1.35; }

@@ -17,5 +17,10 @@ void add_train(CLI::App& program, Action& chosen);
 void add_eval(CLI::App& program, Action& chosen);
 void add_report(CLI::App& program, Action& chosen);
 void add_doctor(CLI::App& program, Action& chosen);
+void add_dump(CLI::App& program, Action& chosen);
+void add_inspect(CLI::App& program, Action& chosen);
+void add_generate(CLI::App& program, Action& chosen);
+void add_chat(CLI::App& program, Action& chosen);
+void add_convert(CLI::App& program, Action& chosen);
 
 }  // namespace dehvf::cli

@@ -32,7 +32,7 @@ void for_tasks(const Sizes& s, const Body& body) {
 // The chunk at `begin` of all levels of one image, [levels, kChunk].
 template <class T>
 Aligned<Compute<T>> chunk_of_levels(const Sizes& s, const T* levels, int64_t image, int64_t begin,
-                                        int64_t n) {
+                                    int64_t n) {
   Aligned<Compute<T>> chunk(size_t(s.levels * kChunk));
   for (int64_t l = 0; l < s.levels; ++l) {
     const T* from = levels + (image * s.levels + l) * s.plane + begin;

@@ -120,11 +120,10 @@ std::string table(const RunResults& results, const std::string& kind) {
   const auto topics = topics_of(rows);
   const bool seeds =
       std::any_of(rows.begin(), rows.end(), [&](const RunRow* row) { return row->seed != rows[0]->seed; });
-  std::string html =
-      concat("<h3>", heading(kind),
-             "</h3>\n<div class='scroll'><table>\n<tr><th>row</th><th>questions with a picture, "
-             "% [95% interval]</th><th>text only, %</th><th>all, %</th>");
-  for (const std::string& topic : topics) html += concat("<th>", escaped(topic), ", %</th>");
+  std::string html = concat("<h3>", heading(kind),
+                            "</h3>\n<div class='scroll'><table>\n<tr><th>row</th><th>with a picture, "
+                            "% [95% interval]</th><th>text only</th><th>all</th>");
+  for (const std::string& topic : topics) html += concat("<th>", escaped(topic), "</th>");
   html += "<th>seconds</th></tr>\n";
   for (const RunRow* row : rows) {
     const bool control = !row->evaluation_of.empty();
@@ -242,9 +241,10 @@ std::string report_page(const RunResults& results, const std::filesystem::path& 
       summary(results), "<h2>Results</h2>\n");
   for (const std::string& kind : results.kinds()) html += table(results, kind);
   html +=
-      "<p class='soft'>Bars with whiskers: accuracy and its 95% Wilson interval; the dashed line is chance "
-      "(25%). Indented rows evaluate the adapter above them, untrained, on other pictures. Tower adapters "
-      "are "
+      "<p class='soft'>Accuracies in percent, of questions with a picture, of text only, of all, and by "
+      "topic. "
+      "Bars with whiskers: the first and its 95% Wilson interval; the dashed line is chance (25%). Indented "
+      "rows evaluate the adapter above them on other pictures, without further training. Tower adapters are "
       "off and the tower's levels cached in all rows but the one with tower adapters.</p>\n";
   if (!plots.missing.empty()) html += concat("<p class='soft'>", escaped(plots.missing), "</p>\n");
   const auto kinds = results.kinds();

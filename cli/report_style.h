@@ -6,7 +6,7 @@ namespace dehvf::cli {
 inline constexpr char kReportStyle[] = R"css(
 :root { --ink: #1b1f24; --soft: #5b6570; --line: #e3e6ea; --blue: #0b62a4; --pale: #bcd3e6; --right: #1f7a44; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.1rem 4rem; max-width: 68rem; background: #fff; color: var(--ink);
+body { margin: 0 auto; padding: 2rem 1.1rem 4rem; max-width: 70rem; background: #fff; color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
   -webkit-text-size-adjust: 100%; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .6rem; letter-spacing: -.01em; }
@@ -24,7 +24,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; white-space:
 th:nth-child(2), td:nth-child(2) { text-align: left; }
 tr.of td:first-child { padding-left: 1.3rem; color: var(--soft); }
 td small { display: block; font-size: .75rem; line-height: 1.35; }
-td svg { display: inline-block; vertical-align: middle; width: 9rem; height: 1.2rem; margin-right: .6rem; }
+td svg { display: inline-block; vertical-align: middle; width: 8rem; height: 1.1rem; margin-right: .6rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1.6rem 2rem;
   align-items: start; }
 figure { margin: 0; }

@@ -75,8 +75,7 @@ def weights(rows, many_seeds):
             image = axis.imshow(grid, cmap="Blues", vmin=0, vmax=1, aspect="auto",
                                 extent=(0.5, levels + 0.5, len(table) + 0.5, 0.5))
             axis.set_facecolor("#f1f1f1")
-            axis.set_title("keys" if side == 0 else "values", loc="right", color="#555555")
-            axis.set_xlabel("tower level")
+            axis.set_xlabel("tower level, " + ("keys" if side == 0 else "values"))
             for ticks in (axis.xaxis, axis.yaxis):
                 ticks.set_major_locator(MaxNLocator(integer=True, nbins=9))
         pair[0].set_ylabel("LLM layer")

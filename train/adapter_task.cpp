@@ -9,9 +9,9 @@
 namespace dehvf {
 namespace {
 
-std::vector<int64_t> lengths_of(const std::vector<Example>& examples) {
+std::vector<int64_t> lengths_of(const std::vector<Example>& examples, bool by_length) {
   std::vector<int64_t> lengths;
-  for (const Example& example : examples) lengths.push_back(int64_t(example.tokens.size()));
+  for (const Example& example : examples) lengths.push_back(by_length ? int64_t(example.tokens.size()) : 1);
   return lengths;
 }
 
@@ -41,7 +41,7 @@ AdapterTask::AdapterTask(FusedModel& model, Module& trained, const std::vector<E
       examples_(examples),
       pictures_(pictures),
       options_(options),
-      sequence_(lengths_of(examples), options.batch, options.seed) {
+      sequence_(lengths_of(examples, options.by_length), options.batch, options.seed) {
   require<ConfigError>(!examples.empty(), "training: no examples");
   require<ConfigError>(options.micro_batch > 0 && options.micro_batch <= options.batch,
                        "training: micro-batch ", options.micro_batch, " of batch ", options.batch);

@@ -14,6 +14,7 @@ class AdapterTask : public Task {
     int64_t batch = 32, micro_batch = 32;
     uint64_t seed = 0;
     SegmentMode mode = SegmentMode::keep;
+    bool by_length = true;  // batches of similar length; else mixed, which small data sets learn better from
   };
 
   /// `trained` is the model (its adapter) or, to pre-train, its language model. `pictures` may be null when

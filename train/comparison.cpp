@@ -155,9 +155,11 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   if (looks) {
     initialise(model, random_key({seed, 10}));
     train_pictures = std::make_unique<PictureSource>(model, train_pixels_, !spec.tower_adapters);
-    AdapterTask task(
-        model, model, train_, train_pictures.get(),
-        {.batch = options_.batch, .micro_batch = options_.batch, .seed = random_key({seed, 11})});
+    AdapterTask task(model, model, train_, train_pictures.get(),
+                     {.batch = options_.batch,
+                      .micro_batch = options_.batch,
+                      .seed = random_key({seed, 11}),
+                      .by_length = false});
     Trainer trainer(
         task, {.steps = options_.steps,
                .schedule = {.peak = options_.rate, .warmup = options_.steps / 10, .steps = options_.steps},

@@ -16,7 +16,7 @@ namespace {
 
 std::map<std::string, std::string> fusion(std::map<std::string, std::string> changes = {}) {
   std::map<std::string, std::string> options{
-      {"slots", "20"}, {"rank", "32"}, {"lambda", "1"}, {"scale", "1"}, {"dropout", "0"}};
+      {"slots", "20"}, {"rank", "32"}, {"lambda", "1"}, {"scale", "0.1"}, {"dropout", "0"}};
   options.merge(changes);
   return options;
 }
@@ -58,7 +58,7 @@ struct Demo {
   std::filesystem::path out = "runs/demo", assets = default_assets();
   bool fast = false, full = false, json = false;
   int64_t steps = 0;
-  double rate = 3e-3;
+  double rate = 4e-3;
 
   void run() const {
     const auto begin = std::chrono::steady_clock::now();
@@ -78,8 +78,6 @@ struct Demo {
       std::filesystem::create_directories(folder);
       write_scene_data(open_world(kind, assets), {.train = 12288}, folder);  // fewer are learned by heart
       ComparisonOptions options{.rate = rate};
-      if (fast) options.steps = 700;
-      if (full) options.steps = 1000;
       if (steps > 0) options.steps = steps;
       Comparison comparison(base.llama, base.tower, folder, options);
       for (uint64_t seed = 0; seed < (full ? 2u : 1u); ++seed)

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/registry.h"
@@ -12,7 +13,8 @@
 namespace dehvf {
 
 /// What kernels ran, how often, how long, and the logical sizes of the products among them, while it is the
-/// innermost Trace of its thread. Durations are host times, so on the CPU they are the kernel's own.
+/// innermost Trace of its thread. Durations are host times without those of kernels called within, so their
+/// sum is the time spent in kernels, on the CPU.
 class Trace {
  public:
   struct Line {
@@ -35,6 +37,7 @@ class Trace {
 
   std::map<std::string, Line, std::less<>> lines;
   std::vector<Product> products;
+  double within = 0;  // seconds of the kernels called by the one that runs
 
  private:
   Trace* outer_;
@@ -45,9 +48,11 @@ void run(DeviceKind device, Args&&... args) {
   const auto kernel = Registry<Tag>::instance().find({device});
   Trace* const trace = Trace::current();
   if (!trace) return kernel(std::forward<Args>(args)...);
+  const double before = std::exchange(trace->within, 0);
   const auto begin = std::chrono::steady_clock::now();
   kernel(std::forward<Args>(args)...);
-  trace->add(Tag::name, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  trace->add(Tag::name, whole - std::exchange(trace->within, before + whole));
 }
 
 }  // namespace dehvf

@@ -131,7 +131,8 @@ Tensor missing_image(const ImageRecipe& recipe) { return zeros({3, recipe.size, 
 Json to_json(const ImageRecipe& recipe) {
   const Json square = {{"height", recipe.size}, {"width", recipe.size}};
   const bool crop = recipe.fit != ImageFit::stretch;
-  Json config = {{"image_recipe", recipe.name},
+  Json config = {{"image_processor_type", "CLIPImageProcessor"},
+                 {"image_recipe", recipe.name},
                  {"do_resize", true},
                  {"size", crop ? Json{{"shortest_edge", recipe.resize}} : square},
                  {"resample", 3},

@@ -49,8 +49,9 @@ class Tokenizer {
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
 
 /// Writes a tokenizer.json (byte-level BPE, LLaMA-3's split, ignore_merges): the 256 bytes, then each word
-/// without and with a space before it as one token, then <|begin_of_text|>, <|end_of_text|>, <|pad|>. The
-/// same words give the same bytes. Throws ConfigError for a word that LLaMA-3's split would cut.
+/// without and with a space before it as one token, then <|begin_of_text|>, <|end_of_text|>, <|pad|>. A
+/// tokenizer_config.json beside it tells other programs what those three are for. The same words give the
+/// same bytes. Throws ConfigError for a word that LLaMA-3's split would cut.
 void write_byte_level_tokenizer(const std::filesystem::path& path, std::span<const std::string> words);
 
 }  // namespace dehvf

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
-"""tables.py RUN/results.json: prints a run's results as the Markdown tables of the README."""
+"""tables.py RESULTS.json          prints results (of the demo or of scripts/bench_cpu) as Markdown tables
+tables.py --write PAGE.md...   puts them anew between <!-- NAME table: scripts/tables.py RESULTS.json --> and
+                               <!-- end of NAME table -->"""
 import json
+import pathlib
+import re
 import sys
 
 TOPICS = ["colour", "texture", "class", "count"]
@@ -42,17 +46,56 @@ def table(kind, rows):
     return "\n".join(out)
 
 
+def times(results):
+    """Of scripts/bench_cpu: the training step against PyTorch."""
+    def peer(row, key):
+        if "step" not in row[key]:
+            return "–", "–"
+        suffix = key.removeprefix("torch")
+        predicted = row[f"ratio{suffix}_predicted"]
+        return f"{row[key]['step']['median_ms']:.1f}", f"{row['ratio' + suffix]:.2f} ({predicted:.1f})"
+    head = ["threads", "dehvf, ms", "PyTorch, ms", "ratio (predicted)", "compiled, ms", "ratio (predicted)",
+            "products, %", "attention, %", "visual rows, %", "loader / step, %"]
+    out = ["| " + " | ".join(head) + " |", "|--:" * len(head) + "|"]
+    for row in results["rows"]:
+        own = row["dehvf"]
+        kinds = [percent(own["shares"]["kinds"][kind]) for kind in ("products", "attention", "visual rows")]
+        cells = [row["threads"], f"{own['step']['median_ms']:.1f}", *peer(row, "torch"), *peer(row, "torch_compiled"),
+                 *kinds, percent(own["loader_per_step"])]
+        out.append("| " + " | ".join(map(cell, cells)) + " |")
+    torch = results["rows"][0]["torch"]
+    out.append(f"\n{cell(results['device'])}, commit {results['commit']}, {results['date']}, PyTorch {torch['torch']}.")
+    return "\n".join(out)
+
+
+def tables_of(path):
+    results = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    if results.get("what") == "toy_step":
+        return times(results)
+    rows = results["rows"]
+    kinds = list(dict.fromkeys(row["data"] for row in rows))
+    return "\n\n".join(table(kind, [row for row in rows if row["data"] == kind]) for kind in kinds)
+
+
+BLOCK = re.compile(r"(<!-- (\w+) table: scripts/tables.py (\S+) -->\n).*?(<!-- end of \2 table -->)", re.S)
+
+
 def main():
-    if len(sys.argv) != 2:
-        print("usage: tables.py RUN/results.json", file=sys.stderr)
+    pages = sys.argv[2:] if sys.argv[1:2] == ["--write"] else []
+    if not pages and len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
         sys.exit(2)
+    at = None
     try:
-        with open(sys.argv[1], encoding="utf-8") as file:
-            rows = json.load(file)["rows"]
-        kinds = list(dict.fromkeys(row["data"] for row in rows))
-        print("\n\n".join(table(kind, [row for row in rows if row["data"] == kind]) for kind in kinds))
+        for page in map(pathlib.Path, pages):
+            at = page
+            text = page.read_text(encoding="utf-8")
+            page.write_text(BLOCK.sub(lambda m: m[1] + tables_of(m[3]) + "\n" + m[4], text), encoding="utf-8")
+        if not pages:
+            at = sys.argv[1]
+            print(tables_of(at))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"tables.py: {sys.argv[1]}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"tables.py: {at}: {type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
 
 

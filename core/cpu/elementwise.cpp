@@ -13,6 +13,10 @@ auto logistic(const X& x) {
   return C(1) / (C(1) + (-x).exp());
 }
 
+// A chunk on the stack: what is used twice is computed once.
+template <class C>
+using Once = Eigen::Array<C, Eigen::Dynamic, 1, 0, kChunk, 1>;
+
 constexpr double kTanhScale = 0.7978845608028654, kTanhCubic = 0.044715, kQuick = 1.702;
 
 template <class T>
@@ -57,8 +61,8 @@ C gelu_tanh_slope(C u) {
 
 // d/du of u sigmoid(k u), as dy s (1 + k u (1 - s)).
 template <class V, class D, class C>
-auto swish_backward(const V& v, const D& d, C k) {
-  const auto s = C(1) / (C(1) + (v * -k).exp());
+Once<C> swish_backward(const V& v, const D& d, C k) {
+  const Once<C> s = C(1) / (C(1) + (v * -k).exp());
   return d * s * (C(1) + k * v * (C(1) - s));
 }
 
@@ -78,7 +82,10 @@ void activate_backward_as(const Tensor& x, const Tensor& dy, Activation activati
     case Activation::tanh:
       return apply([](const auto& v, const auto& d) { return d * (C(1) - v.tanh().square()); });
     case Activation::sigmoid:
-      return apply([](const auto& v, const auto& d) { return d * logistic(v) * (C(1) - logistic(v)); });
+      return apply([](const auto& v, const auto& d) -> Once<C> {
+        const Once<C> s = logistic(v);
+        return d * s * (C(1) - s);
+      });
     case Activation::gelu:
       return apply(
           [](const auto& v, const auto& d) { return d * v.unaryExpr([](C u) { return gelu_slope(u); }); });
@@ -150,14 +157,15 @@ void swiglu_backward(const Tensor& gate, const Tensor& up, const Tensor& dy, con
                      const Tensor& dup) {
   visit_float(gate.dtype(), [&]<class T>(std::type_identity<T>) {
     using C = Compute<T>;
-    const auto g = gate.data<T>(), u = up.data<T>(), d = dy.data<T>();
-    map_into(
-        dgate.data<T>(), dy.count(),
-        [](const auto& gv, const auto& uv, const auto& dv) { return swish_backward(gv, dv * uv, C(1)); }, g,
-        u, d);
-    map_into(
-        dup.data<T>(), dy.count(), [](const auto& gv, const auto& dv) { return dv * gv * logistic(gv); }, g,
-        d);
+    parallel_ranges(dy.count(), kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i += kChunk) {
+        const int64_t n = std::min(kChunk, end - i);
+        const Loaded<T> g(gate.data<T>() + i, n), u(up.data<T>() + i, n), d(dy.data<T>() + i, n);
+        const Once<C> s = logistic(g.array());
+        store(dgate.data<T>() + i, n, d.array() * u.array() * s * (C(1) + g.array() * (C(1) - s)));
+        store(dup.data<T>() + i, n, d.array() * g.array() * s);
+      }
+    });
   });
 }
 

@@ -11,7 +11,7 @@
 namespace dehvf {
 namespace {
 
-constexpr const char* kBegin = "<|begin_of_text|>";
+constexpr const char *kBegin = "<|begin_of_text|>", *kEnd = "<|end_of_text|>", *kPad = "<|pad|>";
 
 bool is_one_word(std::string_view text) { return llama3_split(text).size() == 1; }
 
@@ -55,7 +55,7 @@ void write_byte_level_tokenizer(const std::filesystem::path& path, std::span<con
   const std::vector<std::string> tokens = tokens_of(words);
   Json vocabulary = Json::object(), added = Json::array();
   for (size_t id = 0; id < tokens.size(); ++id) vocabulary[visible_of_bytes(tokens[id])] = id;
-  for (const char* name : {kBegin, "<|end_of_text|>", "<|pad|>"})
+  for (const char* name : {kBegin, kEnd, kPad})
     added.push_back({{"id", tokens.size() + added.size()},
                      {"content", name},
                      {"single_word", false},
@@ -86,6 +86,12 @@ void write_byte_level_tokenizer(const std::filesystem::path& path, std::span<con
                     {"post_processor", template_of(kBegin, tokens.size())},
                     {"decoder", byte_level(true)},
                     {"model", model}});
+  // Without it transformers opens the file, but knows no special token by its role.
+  write_json(path.parent_path() / "tokenizer_config.json", {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                                            {"bos_token", kBegin},
+                                                            {"eos_token", kEnd},
+                                                            {"pad_token", kPad},
+                                                            {"clean_up_tokenization_spaces", false}});
 }
 
 }  // namespace dehvf

@@ -53,6 +53,11 @@ TEST(ByteLevelWriter, SpecialTokens) {
   const std::string typed = "x<|end_of_text|><|pad|>";
   for (const int32_t id : tokenizer->encode(typed, false)) EXPECT_LT(id, size - 3);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(typed, true)), typed);
+
+  const Json roles = read_json(scratch / "tokenizer_config.json");
+  EXPECT_EQ(roles.value("bos_token", ""), tokenizer->piece(size - 3));
+  EXPECT_EQ(roles.value("eos_token", ""), tokenizer->piece(size - 2));
+  EXPECT_EQ(roles.value("pad_token", ""), tokenizer->piece(size - 1));
 }
 
 TEST(ByteLevelWriter, RoundTripsAnyTextAndRepairsBytes) {

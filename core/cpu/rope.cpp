@@ -10,17 +10,23 @@ void rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn
   visit_float(x.dtype(), [&]<class T>(std::type_identity<T>) {
     visit_float(table.cos.dtype(), [&]<class A>(std::type_identity<A>) {
       using C = Compute<T>;
-      for_rows(x.size(0), 2 * heads * half, [&](int64_t token) {
-        const int64_t position = positions.data<int32_t>()[token];
-        const A *cos = table.cos.data<A>() + position * half, *sin = table.sin.data<A>() + position * half;
-        for (int64_t head = 0; head < heads; ++head) {
-          const T* from = x.data<T>() + (token * heads + head) * 2 * half;
-          T* to = y.data<T>() + (token * heads + head) * 2 * half;
+      constexpr int64_t kTokens = 64;
+      parallel_ranges(x.size(0), kTokens, [&](int64_t begin, int64_t end) {
+        Aligned<C> c(static_cast<size_t>(half)), s(static_cast<size_t>(half));  // of one token, for all heads
+        for (int64_t token = begin; token < end; ++token) {
+          const int64_t row = positions.data<int32_t>()[token] * half;
           for (int64_t i = 0; i < half; ++i) {
-            const C c = C(Compute<A>(cos[i])), s = C(Compute<A>(sin[i])) * C(int(turn));
-            const C a = C(from[i]), b = C(from[i + half]);
-            to[i] = T(a * c - b * s);
-            to[i + half] = T(b * c + a * s);
+            c[size_t(i)] = C(Compute<A>(table.cos.data<A>()[row + i]));
+            s[size_t(i)] = C(Compute<A>(table.sin.data<A>()[row + i])) * C(int(turn));
+          }
+          for (int64_t head = 0; head < heads; ++head) {
+            const T* from = x.data<T>() + (token * heads + head) * 2 * half;
+            T* to = y.data<T>() + (token * heads + head) * 2 * half;
+            for (int64_t i = 0; i < half; ++i) {
+              const C a = C(from[i]), b = C(from[i + half]);
+              to[i] = T(a * c[size_t(i)] - b * s[size_t(i)]);
+              to[i + half] = T(b * c[size_t(i)] + a * s[size_t(i)]);
+            }
           }
         }
       });

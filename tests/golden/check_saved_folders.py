@@ -19,6 +19,7 @@ from transformers import AutoImageProcessor, AutoModelForCausalLM, AutoTokenizer
 FACTOR = 4
 PROMPT = "What is the colour of the circle?\nAnswer:"
 transformers.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
 
 
 def model(kind, folder, dtype):

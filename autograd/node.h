@@ -7,9 +7,14 @@
 
 namespace dehvf {
 
+// The bytes of a variable, shared by its handles.
+struct VariableValue {
+  Tensor tensor;
+  WeightRef source;  // instead of tensor, for a frozen weight
+};
+
+// All else that is known of a variable: the graph keeps this and not the bytes.
 struct VariableState {
-  Tensor value;
-  WeightRef source;  // instead of value, for a frozen weight
   Shape shape;
   DType dtype = DType::f32;
   std::optional<DType> grad_dtype;  // of a leaf; results have gradients of their own dtype
@@ -22,7 +27,7 @@ struct VariableState {
 struct Node {
   uint64_t sequence;  // order of recording
   std::string_view op;
-  std::vector<Variable> inputs;
+  std::vector<Variable> inputs;  // without their values
   Backward backward;
   bool partial;
 

@@ -15,7 +15,7 @@ std::vector<Variable> detach_all(std::span<const Variable> inputs) {
   return leaves;
 }
 
-// What a kept segment holds between its two passes.
+// What a kept segment holds between its two passes: both without values.
 struct Kept {
   std::vector<Variable> leaves;
   Variable result;
@@ -33,17 +33,14 @@ Variable segment(std::string_view name, const Acquire& acquire, Body body, std::
     return result;
   }
   if (mode == SegmentMode::keep) {
-    auto kept = std::make_shared<Kept>();
-    kept->leaves = detach_all(inputs);
-    kept->result = body(kept->leaves);
-    const Tensor value = kept->result.value();
-    return record(
-        name, value, std::move(inputs),
-        [kept, acquire](const Tensor& dy, const Wanted&) {
-          const Lease held = acquire ? acquire(Pass::backward) : nullptr;
-          return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
-        },
-        true);
+    std::vector<Variable> leaves = detach_all(inputs);
+    const Variable result = body(leaves);
+    for (Variable& leaf : leaves) leaf = leaf.without_value();
+    const auto kept = std::make_shared<Kept>(Kept{std::move(leaves), result.without_value()});
+    return record(name, result.value(), std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {
+      const Lease held = acquire ? acquire(Pass::backward) : nullptr;
+      return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
+    });
   }
   Tensor value = [&] {
     const NoGrad no_grad;

@@ -83,12 +83,10 @@ class Walk {
   std::map<uint64_t, Pending> waiting_;
 };
 
-Tensor upstream_of(const Variable& root, Tensor upstream) {
-  if (!upstream.defined()) return full(root.shape(), 1, root.dtype(), root.device());
-  require(upstream.shape() == root.shape() && upstream.dtype() == root.dtype(),
+void check_upstream(const Variable& root, const Tensor& upstream) {
+  require(upstream.defined() && upstream.shape() == root.shape() && upstream.dtype() == root.dtype(),
           "backward: upstream gradient is ", upstream.dtype(), " ", upstream.shape(), ", wanted ",
           root.dtype(), " ", root.shape());
-  return upstream;
 }
 
 }  // namespace
@@ -109,6 +107,7 @@ Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs,
                 bool partial) {
   Variable result(std::move(value));
   if (!recording_now || !wanted_of(inputs).any()) return result;
+  for (Variable& input : inputs) input = input.without_value();
   VariableState& state = *Node::state(result);
   state.wants_grad = true;
   state.name = op;
@@ -119,15 +118,18 @@ Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs,
 
 void backward(const Variable& root, Tensor upstream) {
   require<Error>(root.wants_grad(), "backward: nothing that was recorded leads to a parameter");
+  if (!upstream.defined()) upstream = full(root.shape(), 1, root.dtype(), root.device());
+  check_upstream(root, upstream);
   Walk([](VariableState& leaf, const Tensor& grad) {
     if (leaf.grad.defined())
       add_into(grad, leaf.grad);
     else
       leaf.grad = grad.clone();
-  }).run(root, upstream_of(root, std::move(upstream)));
+  }).run(root, upstream);
 }
 
-Grads gradients(const Variable& root, Tensor upstream, std::span<const Variable> leaves) {
+Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Variable> leaves) {
+  check_upstream(root, upstream);
   std::unordered_map<VariableState*, Pending> sums;
   for (const Variable& leaf : leaves)
     if (leaf.wants_grad()) sums.try_emplace(Node::state(leaf));
@@ -136,7 +138,7 @@ Grads gradients(const Variable& root, Tensor upstream, std::span<const Variable>
     require<Error>(found != sums.end(), "segment: parameter '", leaf.name,
                    "' is used inside but is not among the segment's inputs");
     found->second.add(grad);
-  }).run(root, upstream_of(root, std::move(upstream)));
+  }).run(root, upstream);
   Grads result;
   for (const Variable& leaf : leaves) {
     const auto found = sums.find(Node::state(leaf));
@@ -145,7 +147,7 @@ Grads gradients(const Variable& root, Tensor upstream, std::span<const Variable>
     else if (found->second.sum.defined())
       result.push_back(found->second.sum);
     else
-      result.push_back(zeros(leaf.shape(), leaf.grad_dtype(), leaf.device()));  // unused by the body
+      result.push_back(zeros(leaf.shape(), leaf.grad_dtype(), upstream.device()));  // unused by the body
   }
   return result;
 }

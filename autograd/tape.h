@@ -27,9 +27,9 @@ using Backward = std::function<Grads(const Tensor& dy,
                                      const Wanted& wanted)>;  // dy is empty if only partial nodes lead here
 
 /// The result of an op: `value`, linked to `inputs` when one of them wants a gradient and recording is on.
-/// `op` must outlive the graph (a string literal). The closure's captures are what the graph keeps alive.
-/// With `partial` the closure may leave out wanted gradients: the input is then visited all the same, as with
-/// a zero contribution (pieces of a split, parameters that a segment's body did not use).
+/// `op` must outlive the graph (a string literal). Of values the graph keeps alive what the closure captures,
+/// and no input. With `partial` the closure may leave out wanted gradients: the input is then visited all the
+/// same, as with a zero contribution (pieces of a split).
 Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward,
                 bool partial = false);
 
@@ -54,8 +54,8 @@ bool recording();
 /// Every gradient is checked against its input's shape and grad_dtype; the error names the op.
 void backward(const Variable& root, Tensor upstream = {});
 
-/// Gradients of `roots` (with their upstreams) for `leaves` only, returned instead of added; any other
-/// parameter that is reached is an error naming it. Used by segment().
-Grads gradients(const Variable& root, Tensor upstream, std::span<const Variable> leaves);
+/// Gradients of `root` for `leaves` only, returned instead of added (zeros for one that was not reached); any
+/// other parameter that is reached is an error naming it. Neither needs its value. Used by segment().
+Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Variable> leaves);
 
 }  // namespace dehvf

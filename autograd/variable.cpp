@@ -10,7 +10,7 @@ Variable::Variable(Tensor constant) {
   state_ = std::make_shared<VariableState>();
   state_->shape = constant.shape();
   state_->dtype = constant.dtype();
-  state_->value = std::move(constant);
+  value_ = std::make_shared<VariableValue>(VariableValue{std::move(constant), {}});
 }
 
 Variable Variable::parameter(Tensor value, std::string name) {
@@ -25,7 +25,7 @@ Variable Variable::parameter(Tensor value, std::string name) {
 Variable Variable::frozen(WeightRef source, const Shape& shape, DType dtype, std::string name) {
   Variable leaf;
   leaf.state_ = std::make_shared<VariableState>();
-  leaf.state_->source = std::move(source);
+  leaf.value_ = std::make_shared<VariableValue>(VariableValue{{}, std::move(source)});
   leaf.state_->shape = shape;
   leaf.state_->dtype = dtype;
   leaf.state_->name = std::move(name);
@@ -40,8 +40,8 @@ const VariableState& checked(const std::shared_ptr<VariableState>& state) {
 }  // namespace
 
 Tensor Variable::value() const {
-  const VariableState& state = checked(state_);
-  return state.source ? state.source() : state.value;
+  require<Error>(value_ != nullptr, "variable '", name(), "': the graph keeps no value of it");
+  return value_->source ? value_->source() : value_->tensor;
 }
 
 const Shape& Variable::shape() const { return checked(state_).shape; }
@@ -64,7 +64,7 @@ void Variable::set_value(Tensor value) const {
   require<Error>(is_leaf() && wants_grad(), "set_value: '", name(), "' is not a parameter");
   require(value.shape() == shape() && value.dtype() == dtype(), "set_value: '", name(), "' is ", dtype(), " ",
           shape(), ", found ", value.dtype(), " ", value.shape());
-  state_->value = std::move(value);
+  value_->tensor = std::move(value);
 }
 
 Variable Variable::detached() const {
@@ -73,6 +73,12 @@ Variable Variable::detached() const {
   leaf.state_->grad_dtype = grad_dtype();
   leaf.state_->name = name();
   return leaf;
+}
+
+Variable Variable::without_value() const {
+  Variable link = *this;
+  link.value_ = nullptr;
+  return link;
 }
 
 }  // namespace dehvf

@@ -13,6 +13,7 @@ namespace dehvf {
 
 struct Node;
 struct VariableState;
+struct VariableValue;
 
 /// Where a frozen weight's bytes come from: resolved at every use, so that no closure keeps leased memory
 /// alive.
@@ -39,12 +40,15 @@ class Variable {
   void set_grad(Tensor buffer) const;  // backward adds into it from now on; empty forgets
   void set_value(Tensor value) const;  // parameters only: rebinds the bytes (FlatParameters)
 
-  Variable detached() const;  // the value as a new leaf that wants a gradient exactly if this does
-  friend bool operator==(const Variable&, const Variable&) = default;  // the same variable, not equal values
+  Variable detached() const;       // the value as a new leaf that wants a gradient exactly if this does
+  Variable without_value() const;  // the same variable for the tape; keeps no bytes alive
+  friend bool operator==(const Variable& a, const Variable& b) {  // the same variable, not equal values
+    return a.state_ == b.state_;
+  }
 
  private:
   friend struct Node;
-  friend class Tape;
+  std::shared_ptr<VariableValue> value_;
   std::shared_ptr<VariableState> state_;
 };
 

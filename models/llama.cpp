@@ -162,21 +162,26 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
     const bool last = options.rows.defined() && l + 1 == config_.layers;
     const BlockContext context{batch, last ? chosen : batch, l, options.training, options.seed, options.step};
     const Selection selection{last ? chosen.spans : spans, last ? options.rows : Tensor()};
+    // Of what the images gave, a block takes what all layers share and what is this layer's alone.
+    const auto layers_own =
+        vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
     std::vector<Variable> inputs{x};
-    const size_t state_begin = inputs.size();
-    inputs.insert(inputs.end(), vision.state.values.begin(), vision.state.values.end());
-    const size_t state_end = inputs.size();
-    inputs.insert(inputs.end(), vision.parameters.begin(), vision.parameters.end());
-    const auto own = blocks_[size_t(l)]->trainable();
-    inputs.insert(inputs.end(), own.begin(), own.end());
+    for (const auto& more :
+         {vision.state.values, layers_own, vision.parameters, blocks_[size_t(l)]->trainable()})
+      inputs.insert(inputs.end(), more.begin(), more.end());
+    // Nothing in front of a block without a wanted x is run back, so it keeps the little that its trainable
+    // parts need instead of running forward again.
+    const SegmentMode mode = x.wants_grad() ? options.mode : SegmentMode::keep;
     x = segment(
         "llama_block", {},
-        [=, this, fusion = vision.fusion](std::span<const Variable> in) {
-          ImageState state;
-          state.values.assign(in.begin() + int64_t(state_begin), in.begin() + int64_t(state_end));
+        [=, this, fusion = vision.fusion, shared = vision.state.values.size(),
+         own = layers_own.size()](std::span<const Variable> in) {
+          const auto values = in.subspan(1, shared), of_layer = in.subspan(1 + shared, own);
+          ImageState state{.values = {values.begin(), values.end()}};
+          if (own > 0) state.of_layer.resize(size_t(l) + 1, {of_layer.begin(), of_layer.end()});
           return run_block(in[0], state, fusion, context, selection, options);
         },
-        std::move(inputs), options.mode);
+        std::move(inputs), mode);
     if (options.hidden) options.hidden->push_back(x);
   }
   if (options.cache)

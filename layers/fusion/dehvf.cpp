@@ -73,15 +73,17 @@ class Dehvf : public FusionOperator {
     for (int group : group_for_) first.insert(first.end(), size_t(positions_), group * per_group);
     const Variable mixed =
         group_mix(weights, reshape(low, {tower.images, count, tower.patches, rank}), tensor_of(first));
-    state.values = split(memory_.activate_mixed(mixed));
+    const std::vector<Variable> z = split(memory_.activate_mixed(mixed));
+    for (auto first_z = z.begin(); first_z != z.end(); first_z += positions_)
+      state.of_layer.emplace_back(first_z, first_z + positions_);
     state.fuser_weights = reshape(weights, {tower.images, shapes_.llm_layers, positions_, per_group});
     return state;
   }
 
   std::optional<VisualRows> ffn_rows(const ImageState& state, const BlockContext& context) const override {
-    if (state.values.empty()) return memory_.rows({}, {}, context);
-    const size_t first = size_t(context.layer) * size_t(positions_);
-    return memory_.rows(state.values[first], state.values[first + size_t(positions_) - 1], context);
+    if (state.of_layer.empty()) return memory_.rows({}, {}, context);
+    const auto& z = state.of_layer[size_t(context.layer)];  // of both sides, or of the key and the value side
+    return memory_.rows(z.front(), z.back(), context);
   }
 
   CostReport cost() const override {

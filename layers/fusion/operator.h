@@ -33,7 +33,9 @@ struct TowerLevels {
 
 /// Whatever encode() computes once per image batch; kept during decoding. Only its operator reads it.
 struct ImageState {
-  std::vector<Variable> values;
+  std::vector<Variable> values;  // that every layer may read
+  std::vector<std::vector<Variable>>
+      of_layer;            // those that only one layer reads; empty, or one entry a layer
   Variable fuser_weights;  // [images, llm layers, positions, levels] of operators that have them: for reports
 };
 

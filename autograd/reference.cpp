@@ -23,9 +23,8 @@ Variable pointwise(std::string_view name, const Variable& x, const Function& fn,
     });
     return to;
   };
-  return record(name, each(fn), {x}, [slopes = each(slope), type = x.grad_dtype()](const Tensor& dy, Wanted) {
-    return Grads{cast(multiply(dy, slopes), type)};
-  });
+  return record(name, each(fn), {x},
+                [slopes = each(slope)](const Tensor& dy, Wanted) { return Grads{multiply(dy, slopes)}; });
 }
 
 Variable exponential(const Variable& x) {

@@ -59,16 +59,17 @@ class Walk {
                    inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!inputs[i].wants_grad()) continue;
-      if (!node.partial || grads[i].defined()) check(node.op, i, inputs[i], grads[i]);
-      receive(inputs[i], grads[i]);
+      const bool passed_over = node.partial && !grads[i].defined();
+      receive(inputs[i], passed_over ? Tensor() : checked(node.op, i, inputs[i], grads[i]));
     }
   }
 
-  static void check(std::string_view op, size_t index, const Variable& input, const Tensor& grad) {
+  // In the input's grad_dtype: ops return what they computed, and this is where it is rounded or widened.
+  static Tensor checked(std::string_view op, size_t index, const Variable& input, const Tensor& grad) {
     require<Error>(grad.defined(), op, ": no gradient for input ", index, ", which wants one");
-    require(grad.shape() == input.shape() && grad.dtype() == input.grad_dtype(), op, ": gradient of input ",
-            index, " is ", grad.dtype(), " ", grad.shape(), ", wanted ", input.grad_dtype(), " ",
-            input.shape());
+    require(grad.shape() == input.shape(), op, ": gradient of input ", index, " is ", grad.shape(),
+            ", wanted ", input.shape());
+    return cast(grad, input.grad_dtype());
   }
 
   void receive(const Variable& variable, const Tensor& grad) {

@@ -51,7 +51,7 @@ bool recording();
 
 /// Adds d(sum(root * upstream))/d(leaf) to the gradient of every leaf that wants one and consumes the graph.
 /// `upstream` defaults to ones. Contributions to one variable are added in the reverse order of recording.
-/// Every gradient is checked against its input's shape and grad_dtype; the error names the op.
+/// Every gradient is checked against its input's shape, the error names the op, and cast to its grad_dtype.
 void backward(const Variable& root, Tensor upstream = {});
 
 /// Gradients of `root` for `leaves` only, returned instead of added (zeros for one that was not reached); any

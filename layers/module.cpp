@@ -89,6 +89,12 @@ std::vector<NamedParameter> trainable_of(Module& module) {
   return all;
 }
 
+std::vector<Variable> trainable_variables(Module& module) {
+  std::vector<Variable> result;
+  for (const auto& named : trainable_of(module)) result.push_back(named.parameter->variable());
+  return result;
+}
+
 int64_t count_elements(Module& module) {
   int64_t count = 0;
   for (const auto& named : parameters_of(module)) count += named.parameter->shape().count();

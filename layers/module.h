@@ -74,6 +74,7 @@ struct NamedParameter {
 
 std::vector<NamedParameter> parameters_of(Module& module);  // in the order of description
 std::vector<NamedParameter> trainable_of(Module& module);   // those that have a value and want a gradient
+std::vector<Variable> trainable_variables(Module& module);  // the same
 int64_t count_elements(Module& module);                     // by shape; nothing needs to be allocated
 
 /// Gives every parameter a trainable f32 value (`dtype` for f64 checks) by its Initial; the numbers depend on

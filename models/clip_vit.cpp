@@ -12,12 +12,6 @@ namespace {
 
 constexpr Initial kNormal{Initial::Kind::normal, 0.02};
 
-std::vector<Variable> trainable(Module& module) {
-  std::vector<Variable> result;
-  for (const auto& named : trainable_of(module)) result.push_back(named.parameter->variable());
-  return result;
-}
-
 // Every image attends to itself.
 Tensor image_spans(int64_t images, int64_t tokens) {
   std::vector<int32_t> spans;
@@ -40,15 +34,15 @@ ClipVit::Block::Block(const ClipConfig& c)
       fc1(c.width, c.mlp),
       fc2(c.mlp, c.width) {}
 
-void ClipVit::Block::describe(const std::string& prefix, Describer& describer) {
-  describer.child(prefix + "layer_norm1", norm1);
-  describer.child(prefix + "self_attn.q_proj", q);
-  describer.child(prefix + "self_attn.k_proj", k);
-  describer.child(prefix + "self_attn.v_proj", v);
-  describer.child(prefix + "self_attn.out_proj", out);
-  describer.child(prefix + "layer_norm2", norm2);
-  describer.child(prefix + "mlp.fc1", fc1);
-  describer.child(prefix + "mlp.fc2", fc2);
+void ClipVit::Block::describe(Describer& describer) {
+  describer.child("layer_norm1", norm1);
+  describer.child("self_attn.q_proj", q);
+  describer.child("self_attn.k_proj", k);
+  describer.child("self_attn.v_proj", v);
+  describer.child("self_attn.out_proj", out);
+  describer.child("layer_norm2", norm2);
+  describer.child("mlp.fc1", fc1);
+  describer.child("mlp.fc2", fc2);
 }
 
 ClipVit::ClipVit(const ClipConfig& config)
@@ -72,7 +66,7 @@ void ClipVit::describe(Describer& describer) {
   describer.parameter("vision_model.embeddings.position_embedding.weight", positions_);
   describer.child("vision_model.pre_layrnorm", pre_norm_);
   for (size_t i = 0; i < blocks_.size(); ++i)
-    blocks_[i]->describe(concat("vision_model.encoder.layers.", i, "."), describer);
+    describer.child(concat("vision_model.encoder.layers.", i), *blocks_[i]);
   describer.child("vision_model.post_layernorm", post_norm_);
 }
 
@@ -122,9 +116,9 @@ TowerLevels ClipVit::operator()(const Variable& pixels, std::span<const int> lev
   if (result.images == 0 || deepest == 0) return result;
   // Blocks are segments; what is trainable in the tower (its weights while it is pre-trained, adapters)
   // enters them all.
-  std::vector<Variable> parameters = trainable(const_cast<ClipVit&>(*this));
+  std::vector<Variable> parameters = trainable_variables(const_cast<ClipVit&>(*this));
   if (adapters) {
-    const auto more = trainable(const_cast<TowerAdapters&>(*adapters));
+    const auto more = trainable_variables(const_cast<TowerAdapters&>(*adapters));
     parameters.insert(parameters.end(), more.begin(), more.end());
   }
   Variable x = pre_norm_(embed(pixels));

@@ -25,9 +25,9 @@ class ClipVit : public Module {
                          const TowerDropout& dropout = {}, SegmentMode mode = SegmentMode::keep) const;
 
  private:
-  struct Block {
+  struct Block : Module {
     explicit Block(const ClipConfig& config);
-    void describe(const std::string& prefix, Describer& describer);
+    void describe(Describer& describer) override;
     LayerNorm norm1, norm2;
     Linear q, k, v, out, fc1, fc2;
   };

@@ -15,17 +15,6 @@ namespace {
 
 constexpr Initial kNormal{Initial::Kind::normal, 0.02}, kOnes{Initial::Kind::ones};
 
-RopeTable make_rope(const LlamaConfig& config) {
-  using Kind = RopeScaling::Kind;
-  const RopeScaling& rope = config.rope;
-  const RopeKind kind = rope.kind == Kind::linear   ? RopeKind::linear
-                        : rope.kind == Kind::llama3 ? RopeKind::llama3
-                                                    : RopeKind::standard;
-  const RopeOptions options{
-      kind, rope.theta, rope.factor, rope.low_freq_factor, rope.high_freq_factor, rope.original_context};
-  return rope_table(options, config.head_dim, config.context, DType::f64);
-}
-
 // Puts the new keys or values behind those that each sample holds already.
 void append(const Tensor& fresh, const Tensor& cached, const KvCache& cache, const TextBatch& batch) {
   int64_t from = 0;
@@ -59,9 +48,7 @@ KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, D
 }
 
 Vision with_fusion(FusionOperator& fusion, ImageState state) {
-  Vision vision{.fusion = &fusion, .state = std::move(state)};
-  for (const auto& named : trainable_of(fusion)) vision.parameters.push_back(named.parameter->variable());
-  return vision;
+  return {.fusion = &fusion, .state = std::move(state), .parameters = trainable_variables(fusion)};
 }
 
 Tensor row_spans(const TextBatch& batch, const Tensor& rows) {
@@ -118,16 +105,9 @@ void Llama::Block::describe(Describer& describer) {
   describer.parameter("mlp.down_proj.weight", down);
 }
 
-std::vector<Variable> Llama::Block::trainable() const {
-  std::vector<Variable> result;
-  for (const Parameter* p : {&input_norm, &q, &k, &v, &o, &post_norm, &gate, &up, &down})
-    if (p->trainable()) result.push_back(p->variable());
-  return result;
-}
-
 Llama::Llama(const LlamaConfig& config)
     : config_(config),
-      rope_(make_rope(config)),
+      rope_(rope_table(config.rope, config.head_dim, config.context, DType::f64)),
       embedding_({config.vocab, config.width}, kNormal),
       norm_({config.width}, kOnes),
       head_({config.vocab, config.width}, kNormal) {
@@ -135,16 +115,8 @@ Llama::Llama(const LlamaConfig& config)
 }
 
 void Llama::describe(Describer& describer) {
-  struct Named : Module {
-    explicit Named(Block& b) : block(b) {}
-    void describe(Describer& d) override { block.describe(d); }
-    Block& block;
-  };
   describer.parameter("model.embed_tokens.weight", embedding_);
-  for (size_t l = 0; l < blocks_.size(); ++l) {
-    Named named(*blocks_[l]);
-    describer.child(concat("model.layers.", l), named);
-  }
+  for (size_t l = 0; l < blocks_.size(); ++l) describer.child(concat("model.layers.", l), *blocks_[l]);
   describer.parameter("model.norm.weight", norm_);
   if (!config_.tied) describer.parameter("lm_head.weight", head_);
 }
@@ -167,7 +139,7 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
         vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
     std::vector<Variable> inputs{x};
     for (const auto& more :
-         {vision.state.values, layers_own, vision.parameters, blocks_[size_t(l)]->trainable()})
+         {vision.state.values, layers_own, vision.parameters, trainable_variables(*blocks_[size_t(l)])})
       inputs.insert(inputs.end(), more.begin(), more.end());
     // Nothing in front of a block without a wanted x is run back, so it keeps the little that its trainable
     // parts need instead of running forward again.

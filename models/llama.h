@@ -61,10 +61,9 @@ class Llama : public Module {
   Variable losses(const Variable& hidden, const Tensor& targets) const;  // cross entropy, f32 [rows]
 
  private:
-  struct Block {
+  struct Block : Module {
     explicit Block(const LlamaConfig& config);
-    void describe(Describer& describer);
-    std::vector<Variable> trainable() const;
+    void describe(Describer& describer) override;
     Parameter input_norm, q, k, v, o, post_norm, gate, up, down;
   };
   struct Selection {

@@ -51,7 +51,7 @@ void refuse_what_is_not_computed(const Json& json, const std::string& what) {
       ": quantization_config: quantised weights are not supported, use the unquantised model");
 }
 
-void read_rope(const Json& json, const std::string& what, RopeScaling& rope) {
+void read_rope(const Json& json, const std::string& what, RopeOptions& rope) {
   const bool renamed = has(json, "rope_parameters");
   rope.theta = above_zero(json, "rope_theta", what, rope.theta);
   const char* const key = renamed ? "rope_parameters" : "rope_scaling";
@@ -64,16 +64,16 @@ void read_rope(const Json& json, const std::string& what, RopeScaling& rope) {
   if (kind == "default") return;
   require<ConfigError>(kind == "linear" || kind == "llama3", inside, ": rope type '", printable(kind),
                        "' is not supported, only default, linear and llama3");
-  rope.kind = kind == "linear" ? RopeScaling::Kind::linear : RopeScaling::Kind::llama3;
+  rope.kind = kind == "linear" ? RopeKind::linear : RopeKind::llama3;
   json_get<double>(scaling, "factor", inside);
   rope.factor = above_zero(scaling, "factor", inside, 1);
-  if (rope.kind == RopeScaling::Kind::linear) return;
+  if (rope.kind == RopeKind::linear) return;
   for (const char* needed : {"low_freq_factor", "high_freq_factor", "original_max_position_embeddings"})
     json_get<double>(scaling, needed, inside);
-  rope.low_freq_factor = above_zero(scaling, "low_freq_factor", inside, 1);
-  rope.high_freq_factor = above_zero(scaling, "high_freq_factor", inside, 4);
+  rope.low_frequency_factor = above_zero(scaling, "low_freq_factor", inside, 1);
+  rope.high_frequency_factor = above_zero(scaling, "high_freq_factor", inside, 4);
   rope.original_context = positive(scaling, "original_max_position_embeddings", inside, 8192);
-  require<IoError>(rope.low_freq_factor < rope.high_freq_factor, inside,
+  require<IoError>(rope.low_frequency_factor < rope.high_frequency_factor, inside,
                    ": wanted low_freq_factor below high_freq_factor");
 }
 
@@ -207,29 +207,29 @@ LlamaConfig from_meta(const Json& json, const std::string& what, std::vector<std
   config.vocab = vocab == -1 ? 0 : positive(json, "vocab_size", what, 0);
   config.rope.theta = above_zero(json, "rope_theta", what, config.rope.theta);
   if (json_get<bool>(json, "use_scaled_rope", what, false)) {
-    config.rope.kind = RopeScaling::Kind::llama3;
+    config.rope.kind = RopeKind::llama3;
     config.rope.factor = above_zero(json, "rope_scaling_factor", what, 8);
   }
   const bool third = config.vocab >= 128000;
   if (third) config.bos = 128000, config.eos = {128001, 128009};
-  config.context = config.rope.kind == RopeScaling::Kind::llama3 ? 131072
-                   : third                                       ? 8192
-                   : config.norm_eps > 5e-6                      ? 4096
-                                                                 : 2048;
+  config.context = config.rope.kind == RopeKind::llama3 ? 131072
+                   : third                              ? 8192
+                   : config.norm_eps > 5e-6             ? 4096
+                                                        : 2048;
   config.dtype = third ? "bf16" : "f16";
   notes.push_back(concat(what, ": says nothing about the context length; ", config.context, " is assumed"));
   check_shape(config, what);
   return config;
 }
 
-Json rope_scaling(const RopeScaling& rope) {
-  if (rope.kind == RopeScaling::Kind::linear)
+Json rope_scaling(const RopeOptions& rope) {
+  if (rope.kind == RopeKind::linear)
     return {{"type", "linear"}, {"rope_type", "linear"}, {"factor", rope.factor}};
-  if (rope.kind == RopeScaling::Kind::llama3)
+  if (rope.kind == RopeKind::llama3)
     return {{"rope_type", "llama3"},
             {"factor", rope.factor},
-            {"low_freq_factor", rope.low_freq_factor},
-            {"high_freq_factor", rope.high_freq_factor},
+            {"low_freq_factor", rope.low_frequency_factor},
+            {"high_freq_factor", rope.high_frequency_factor},
             {"original_max_position_embeddings", rope.original_context}};
   return nullptr;
 }

@@ -6,25 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "core/ops/rope.h"
+
 namespace dehvf {
-
-struct RopeScaling {
-  enum class Kind : uint8_t { none, linear, llama3 };
-  Kind kind = Kind::none;
-  double theta = 10000;
-  double factor = 1, low_freq_factor = 1,
-         high_freq_factor = 4;  // factor: linear and llama3; the others: llama3
-  int64_t original_context = 8192;
-
-  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
-};
 
 struct LlamaConfig {
   int64_t vocab = 32000, width = 4096, ffn = 11008;
   int layers = 32, heads = 32, kv_heads = 32;
   int64_t head_dim = 128, context = 2048;
   double norm_eps = 1e-6;
-  RopeScaling rope;
+  RopeOptions rope;
   bool tied = false;          // the head is the embedding
   int32_t bos = 1, pad = -1;  // -1: none
   std::vector<int32_t> eos{2};

@@ -13,34 +13,29 @@ Variable activate(const Variable& x, Activation activation) {
 }
 
 Variable add(const Variable& a, const Variable& b) {
-  return record(
-      "add", add(a.value(), b.value()), {a, b},
-      [type_a = a.grad_dtype(), type_b = b.grad_dtype()](const Tensor& dy, const Wanted& wanted) {
-        return Grads{wanted[0] ? cast(dy, type_a) : Tensor(), wanted[1] ? cast(dy, type_b) : Tensor()};
-      });
+  return record("add", add(a.value(), b.value()), {a, b}, [](const Tensor& dy, const Wanted&) {
+    return Grads{dy, dy};
+  });
 }
 
 Variable multiply(const Variable& a, const Variable& b) {
   const Tensor kept_a = b.wants_grad() ? a.value() : Tensor(), kept_b = a.wants_grad() ? b.value() : Tensor();
   return record("multiply", multiply(a.value(), b.value()), {a, b},
-                [kept_a, kept_b, type_a = a.grad_dtype(), type_b = b.grad_dtype()](const Tensor& dy,
-                                                                                   const Wanted& wanted) {
-                  return Grads{wanted[0] ? cast(multiply(dy, kept_b), type_a) : Tensor(),
-                               wanted[1] ? cast(multiply(dy, kept_a), type_b) : Tensor()};
+                [kept_a, kept_b](const Tensor& dy, const Wanted& wanted) {
+                  return Grads{wanted[0] ? multiply(dy, kept_b) : Tensor(),
+                               wanted[1] ? multiply(dy, kept_a) : Tensor()};
                 });
 }
 
 Variable scale(const Variable& x, double factor) {
   return record("scale", scale(x.value(), factor), {x},
-                [factor, type = x.grad_dtype()](const Tensor& dy, const Wanted&) {
-                  return Grads{cast(scale(dy, factor), type)};
-                });
+                [factor](const Tensor& dy, const Wanted&) { return Grads{scale(dy, factor)}; });
 }
 
 Variable cast(const Variable& x, DType dtype) {
   if (x.dtype() == dtype) return x;
   return record("cast", cast(x.value(), dtype), {x},
-                [type = x.grad_dtype()](const Tensor& dy, const Wanted&) { return Grads{cast(dy, type)}; });
+                [](const Tensor& dy, const Wanted&) { return Grads{dy}; });
 }
 
 Variable swiglu(const Variable& gate, const Variable& up) {
@@ -53,11 +48,10 @@ Variable swiglu(const Variable& gate, const Variable& up) {
 }
 
 Variable add_row(const Variable& x, const Variable& row) {
-  return record(
-      "add_row", add_row(x.value(), row.value()), {x, row},
-      [type_x = x.grad_dtype(), type_row = row.grad_dtype()](const Tensor& dy, const Wanted& wanted) {
-        return Grads{wanted[0] ? cast(dy, type_x) : Tensor(), wanted[1] ? sum_rows(dy, type_row) : Tensor()};
-      });
+  return record("add_row", add_row(x.value(), row.value()), {x, row},
+                [type = row.grad_dtype()](const Tensor& dy, const Wanted& wanted) {
+                  return Grads{dy, wanted[1] ? sum_rows(dy, type) : Tensor()};
+                });
 }
 
 Variable multiply_row(const Variable& x, const Variable& row) {
@@ -72,17 +66,15 @@ Variable multiply_row(const Variable& x, const Variable& row) {
 Variable multiply_column(const Variable& x, const Variable& column) {
   const Tensor kept = column.wants_grad() ? x.value() : Tensor(), factors = column.value();
   return record("multiply_column", multiply_column(x.value(), factors), {x, column},
-                [kept, factors, type = column.grad_dtype()](const Tensor& dy, const Wanted& wanted) {
+                [kept, factors](const Tensor& dy, const Wanted& wanted) {
                   return Grads{wanted[0] ? multiply_column(dy, factors) : Tensor(),
-                               wanted[1] ? cast(dot_rows(dy, kept), type) : Tensor()};
+                               wanted[1] ? dot_rows(dy, kept) : Tensor()};
                 });
 }
 
 Variable reshape(const Variable& x, const Shape& shape) {
   return record("reshape", x.value().reshape(shape), {x},
-                [from = x.shape(), type = x.grad_dtype()](const Tensor& dy, const Wanted&) {
-                  return Grads{cast(dy.reshape(from), type)};
-                });
+                [from = x.shape()](const Tensor& dy, const Wanted&) { return Grads{dy.reshape(from)}; });
 }
 
 }  // namespace dehvf

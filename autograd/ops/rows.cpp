@@ -22,17 +22,13 @@ std::vector<Tensor> values_of(std::span<const Variable> pieces) {
 // The pieces' gradients: cut(dy, begin, end) for each one's part of `axis`.
 template <class Cut>
 Backward pieces_of(std::span<const Variable> pieces, int axis, Cut cut) {
-  struct Piece {
-    int64_t size;
-    DType type;
-  };
-  std::vector<Piece> parts;
-  for (const Variable& piece : pieces) parts.push_back({piece.shape()[axis], piece.grad_dtype()});
-  return [parts, cut](const Tensor& dy, const Wanted& wanted) {
-    Grads grads(parts.size());
+  std::vector<int64_t> sizes;
+  for (const Variable& piece : pieces) sizes.push_back(piece.shape()[axis]);
+  return [sizes, cut](const Tensor& dy, const Wanted& wanted) {
+    Grads grads(sizes.size());
     int64_t at = 0;
-    for (size_t i = 0; i < parts.size(); at += parts[i++].size)
-      if (wanted[i]) grads[i] = cast(cut(dy, at, at + parts[i].size), parts[i].type);
+    for (size_t i = 0; i < sizes.size(); at += sizes[i++])
+      if (wanted[i]) grads[i] = cut(dy, at, at + sizes[i]);
     return grads;
   };
 }
@@ -50,18 +46,18 @@ Variable embedding(const Tensor& ids, const Variable& table) {
 
 Variable slice_rows(const Variable& x, int64_t begin, int64_t end) {
   return record("slice_rows", x.value().slice(begin, end), {x},
-                [begin, end, shape = x.shape(), type = x.grad_dtype()](const Tensor& dy, const Wanted&) {
-                  const Tensor dx = zeros(shape, type, dy.device());
-                  copy_into(cast(dy, type), dx.slice(begin, end));
+                [begin, end, shape = x.shape()](const Tensor& dy, const Wanted&) {
+                  const Tensor dx = zeros(shape, dy.dtype(), dy.device());
+                  copy_into(dy, dx.slice(begin, end));
                   return Grads{dx};
                 });
 }
 
 Variable slice_columns(const Variable& x, int64_t begin, int64_t end) {
   return record("slice_columns", slice_columns(x.value(), begin, end), {x},
-                [begin, end, shape = x.shape(), type = x.grad_dtype()](const Tensor& dy, const Wanted&) {
-                  const Tensor dx = zeros(shape, type, dy.device());
-                  copy_columns(cast(dy, type), 0, dx, begin, end - begin);
+                [begin, end, shape = x.shape()](const Tensor& dy, const Wanted&) {
+                  const Tensor dx = zeros(shape, dy.dtype(), dy.device());
+                  copy_columns(dy, 0, dx, begin, end - begin);
                   return Grads{dx};
                 });
 }

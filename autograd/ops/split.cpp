@@ -1,7 +1,5 @@
 #include "autograd/ops/split.h"
 
-#include "core/ops/elementwise.h"
-
 namespace dehvf {
 
 std::vector<Variable> split(const Variable& x) {
@@ -10,9 +8,7 @@ std::vector<Variable> split(const Variable& x) {
   const auto gradient = std::make_shared<Tensor>();
   const Tensor value = x.value();
   const Variable joint =
-      record("split", value, {x}, [gradient, type = x.grad_dtype()](const Tensor&, const Wanted&) {
-        return Grads{cast(*gradient, type)};
-      });
+      record("split", value, {x}, [gradient](const Tensor&, const Wanted&) { return Grads{*gradient}; });
   std::vector<Variable> pieces;
   for (int64_t i = 0; i < value.size(0); ++i)
     pieces.push_back(record(

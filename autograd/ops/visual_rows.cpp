@@ -1,7 +1,5 @@
 #include "autograd/ops/visual_rows.h"
 
-#include "core/ops/elementwise.h"
-
 namespace dehvf {
 namespace {
 
@@ -26,9 +24,9 @@ Variable visual_rows(const Variable& x, const VisualRows& rows) {
   const Wanted wants = wanted_of(inputs);
   const bool reads_x = wants[kSlotKeys] || wants[kImageKeys] || wants[kBasis] || wants[kBias];
   return record("visual_rows", result.output, inputs,
-                [kept = reads_x ? value : Tensor(), type_x = x.grad_dtype(), rows, scores = result.scores](
-                    const Tensor& dy, const Wanted& wanted) {
-                  // x is needed for its shape and dtype only, which are dy's and type_x.
+                [kept = reads_x ? value : Tensor(), rows, scores = result.scores](const Tensor& dy,
+                                                                                  const Wanted& wanted) {
+                  // x is needed for its shape only, which is dy's.
                   const std::vector<Variable> all = inputs_of({}, rows);
                   Grads g(all.size());
                   for (size_t i = 0; i < all.size(); ++i)
@@ -37,8 +35,6 @@ Variable visual_rows(const Variable& x, const VisualRows& rows) {
                   visual_rows_backward(
                       kept, values_of(rows), rows.plan, scores, dy, g[kX],
                       {g[kSlotKeys], g[kSlotValues], g[kImageKeys], g[kImageValues], g[kBasis], g[kBias]});
-                  for (size_t i = 0; i < all.size(); ++i)
-                    if (wanted[i]) g[i] = cast(g[i], i == kX ? type_x : all[i].grad_dtype());
                   return g;
                 });
 }

@@ -55,12 +55,13 @@ class Wide {
   const C* data_;
 };
 
-// Results, accumulated wide and rounded once; they begin as zeros.
+// Results, accumulated wide and rounded once; they begin as zeros. Null for an empty tensor.
 template <class T>
 class WideOut {
  public:
   using C = Compute<T>;
   explicit WideOut(const Tensor& tensor) : tensor_(tensor) {
+    if (!tensor) return;
     if constexpr (kDirect<T>)
       data_ = tensor.data<T>();
     else
@@ -70,13 +71,13 @@ class WideOut {
   C* data() const { return data_; }
   void round() const {
     if constexpr (!kDirect<T>)
-      for (int64_t i = 0; i < tensor_.count(); ++i) tensor_.data<T>()[i] = T(copy_[size_t(i)]);
+      for (int64_t i = 0; tensor_ && i < tensor_.count(); ++i) tensor_.data<T>()[i] = T(copy_[size_t(i)]);
   }
 
  private:
   Tensor tensor_;
   Aligned<C> copy_;
-  C* data_;
+  C* data_ = nullptr;
 };
 
 // How many keys query `row` of a span sees.
@@ -164,7 +165,7 @@ void forward_head(const Head<C>& h, const C* q, const C* k, const C* v, C* out, 
 template <class C>
 struct Pointers {
   const C *q, *k, *v, *out, *lse, *dout;
-  C *dq, *dk, *dv;
+  C *dq, *dk, *dv;  // null where not wanted
 };
 
 template <class C>
@@ -189,9 +190,9 @@ void backward_head(const Head<C>& h, const Pointers<C>& p) {
       w.tail(keys - seen).setZero();
       s.tail(keys - seen).setZero();
     }
-    multiply(h.keys(p.dv, keys), weights.transpose(), dout, true);
-    multiply(h.keys(p.dk, keys), slopes.transpose(), q, true);
-    multiply(h.queries(p.dq, row, rows), slopes, h.keys(p.k, keys), false);
+    if (p.dv) multiply(h.keys(p.dv, keys), weights.transpose(), dout, true);
+    if (p.dk) multiply(h.keys(p.dk, keys), slopes.transpose(), q, true);
+    if (p.dq) multiply(h.queries(p.dq, row, rows), slopes, h.keys(p.k, keys), false);
   }
 }
 

@@ -52,15 +52,15 @@ Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tens
   return result;
 }
 
-AttentionGrads attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
-                                  const AttentionOptions& options, const Attended& attended,
-                                  const Tensor& dout) {
+void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                        const AttentionOptions& options, const Attended& attended, const Tensor& dout,
+                        const AttentionGrads& grads) {
   check_inputs(q, k, v, spans);
   check_same("attention_backward", "q", q, "dout", dout);
-  const auto like = [](const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); };
-  AttentionGrads grads{like(q), like(k), like(v)};
+  if (grads.q) check_same("attention_backward", "q", q, "dq", grads.q);
+  if (grads.k) check_same("attention_backward", "k", k, "dk", grads.k);
+  if (grads.v) check_same("attention_backward", "v", v, "dv", grads.v);
   run<AttentionBackward>(q.device().kind, q, k, v, spans, options, attended.out, attended.lse, dout, grads);
-  return grads;
 }
 
 }  // namespace dehvf

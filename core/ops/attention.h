@@ -39,8 +39,9 @@ struct Attended {
 };
 Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                    const AttentionOptions& options);
-AttentionGrads attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
-                                  const AttentionOptions& options, const Attended& attended,
-                                  const Tensor& dout);
+/// Writes those of `grads` that are not empty.
+void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                        const AttentionOptions& options, const Attended& attended, const Tensor& dout,
+                        const AttentionGrads& grads);
 
 }  // namespace dehvf

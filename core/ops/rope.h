@@ -17,6 +17,8 @@ struct RopeOptions {
   double theta = 10000;
   double factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
   int64_t original_context = 8192;
+
+  friend bool operator==(const RopeOptions&, const RopeOptions&) = default;
 };
 
 /// cos and sin [positions, dim / 2] of every angle.

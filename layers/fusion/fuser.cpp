@@ -36,6 +36,17 @@ Fuser::Block::Block(const FuserConfig& c)
       down(c.width, c.width),
       mlp_norm(c.width, kEps) {}
 
+void Fuser::Block::describe(Describer& describer) {
+  describer.child("attention.q", q);
+  describer.child("attention.k", k);
+  describer.child("attention.v", v);
+  describer.child("attention.o", o);
+  describer.child("attention_norm", attention_norm);
+  describer.child("mlp.up", up);
+  describer.child("mlp.down", down);
+  describer.child("mlp_norm", mlp_norm);
+}
+
 Fuser::Fuser(const FuserConfig& c)
     : config_(c),
       layer_embedding_({c.layers, c.embedding}, {Initial::Kind::normal, 1}),
@@ -56,18 +67,7 @@ void Fuser::describe(Describer& describer) {
   describer.child("embed.out", embed_out_);
   describer.child("fuser.query", query_);
   describer.child("fuser.keys", keys_);
-  for (size_t b = 0; b < blocks_.size(); ++b) {
-    const std::string prefix = concat("fuser.blocks.", b, ".");
-    Block& block = *blocks_[b];
-    describer.child(prefix + "attention.q", block.q);
-    describer.child(prefix + "attention.k", block.k);
-    describer.child(prefix + "attention.v", block.v);
-    describer.child(prefix + "attention.o", block.o);
-    describer.child(prefix + "attention_norm", block.attention_norm);
-    describer.child(prefix + "mlp.up", block.up);
-    describer.child(prefix + "mlp.down", block.down);
-    describer.child(prefix + "mlp_norm", block.mlp_norm);
-  }
+  for (size_t b = 0; b < blocks_.size(); ++b) describer.child(concat("fuser.blocks.", b), *blocks_[b]);
   describer.child("fuser.weights", weights_);
 }
 

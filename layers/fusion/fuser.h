@@ -32,8 +32,9 @@ class Fuser : public Module {
   Variable operator()(const Variable& class_tokens, std::span<const int> group_for) const;
 
  private:
-  struct Block {
+  struct Block : Module {
     explicit Block(const FuserConfig& config);
+    void describe(Describer& describer) override;
     Linear q, k, v, o;
     LayerNorm attention_norm;
     Linear up, down;

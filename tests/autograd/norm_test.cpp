@@ -5,6 +5,7 @@
 #include "core/ops/norm.h"
 #include "core/ops/softmax.h"
 #include "core/random.h"
+#include "support/message.h"
 
 namespace dehvf {
 namespace {
@@ -47,23 +48,14 @@ TEST(Norm, ResolvesFrozenWeightsInBackward) {
   }
 }
 
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing thrown";
-}
-
 TEST(Norm, RefusesWhatDoesNotFit) {
   const Tensor x = zeros({2, 17, 64}), weight = zeros({63});
-  EXPECT_EQ(message_of([&] { rms_norm(x, weight, 1e-6); }),
+  EXPECT_EQ(message_of<Error>([&] { rms_norm(x, weight, 1e-6); }),
             "rms_norm: weight [63] does not match the last axis of x [2, 17, 64]");
-  EXPECT_EQ(message_of([&] { layer_norm(x, zeros({64}), weight, 1e-6); }),
+  EXPECT_EQ(message_of<Error>([&] { layer_norm(x, zeros({64}), weight, 1e-6); }),
             "layer_norm: bias [63] does not match the last axis of x [2, 17, 64]");
-  EXPECT_EQ(message_of([&] { softmax(zeros({3, 0})); }), "softmax: x [3, 0] has no width");
-  EXPECT_EQ(message_of([&] { softmax(tensor_of(std::vector<int32_t>{1})); }),
+  EXPECT_EQ(message_of<Error>([&] { softmax(zeros({3, 0})); }), "softmax: x [3, 0] has no width");
+  EXPECT_EQ(message_of<Error>([&] { softmax(tensor_of(std::vector<int32_t>{1})); }),
             "softmax: x is i32, wanted f32, bf16, f16 or f64");
 }
 

@@ -212,6 +212,17 @@ TEST_P(OpTest, GradientMatchesCentralDifferences) {
   }
 }
 
+TEST_P(OpTest, SixteenBitParametersGetTheirGradientInF32) {
+  const OpCase& c = GetParam();
+  if (!c.low_precision) return;
+  const auto leaves = parameters(c, draw(c, DType::bf16, 13).rounded);
+  const Variable out = c.op(leaves);
+  if (!out.wants_grad()) return;
+  backward(out);
+  for (const Variable& leaf : leaves)
+    if (leaf.wants_grad()) EXPECT_EQ(leaf.grad().dtype(), DType::f32) << leaf.name();
+}
+
 TEST_P(OpTest, FormsOnlyWantedGradients) {
   const OpCase& c = GetParam();
   const Drawn drawn = draw(c, DType::f32, 8);

@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "data/png.h"
 #include "support/message.h"
-#include "support/temp_folder.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf::cli {
 namespace {
@@ -88,7 +88,7 @@ TEST(Report, EscapesWhatComesFromFiles) {
 }
 
 TEST(Report, NeedsNothingFromOutside) {
-  const test::TempFolder run;
+  const TemporaryFolder run;
   write_png(run.path() / "picture.png", Image(3, 2));
   const std::string page = page_of(small_results(), run.path(), {{{"loss_0", "<svg/>"}}, ""});
   EXPECT_THAT(page, HasSubstr("src='data:image/png;base64,iVBORw0KGgo"));

@@ -6,6 +6,7 @@
 
 #include "core/kernel.h"
 #include "core/ops/matmul.h"
+#include "support/message.h"
 
 namespace dehvf {
 namespace {
@@ -21,29 +22,19 @@ struct Greeting {
 const Provide<Greeting> provide_hello{"hello", [] { return 1; }};
 const Provide<Greeting> provide_bye{"bye", [] { return 2; }};
 
-template <class Fn>
-std::string message_of(const Fn& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing thrown";
-}
-
 TEST(Registry, FindsWhatWasProvided) {
   EXPECT_EQ(Registry<Greeting>::instance().find("hello")(), 1);
   EXPECT_THAT(Registry<Greeting>::instance().keys(), ElementsAre("bye", "hello"));
 }
 
 TEST(Registry, AnUnknownKeyIsAnsweredWithTheKnownOnes) {
-  EXPECT_EQ(message_of([] { Registry<Greeting>::instance().find("hey"); }),
+  EXPECT_EQ(message_of<Error>([] { Registry<Greeting>::instance().find("hey"); }),
             "greeting: nothing provided for hey; known: bye, hello");
   EXPECT_THROW(Registry<Greeting>::instance().find("hey"), ConfigError);
 }
 
 TEST(Registry, AKeyGivenTwiceIsRefused) {
-  EXPECT_EQ(message_of([] { Provide<Greeting>("bye", [] { return 3; }); }),
+  EXPECT_EQ(message_of<Error>([] { Provide<Greeting>("bye", [] { return 3; }); }),
             "greeting: provided twice for bye");
   EXPECT_EQ(Registry<Greeting>::instance().find("bye")(), 2);
 }
@@ -65,7 +56,7 @@ TEST(Kernels, NoTwoTagsShareAName) {
 }
 
 TEST(Kernels, AMissingOneNamesDeviceAndOp) {
-  EXPECT_THAT(message_of([] {
+  EXPECT_THAT(message_of<Error>([] {
                 Registry<Matmul>::instance().find({DeviceKind::cpu, "none"});
               }),
               HasSubstr("matmul: nothing provided for cpu/none; known: cpu"));

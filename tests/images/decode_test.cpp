@@ -9,7 +9,7 @@
 #include "data/png.h"
 #include "images/fixtures.h"
 #include "support/message.h"
-#include "support/temp_folder.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf::test {
 namespace {
@@ -22,7 +22,7 @@ TEST(Decode, EveryFixtureAsPillowDoes) {
 }
 
 TEST(Decode, TheNameOfAFileSaysNothing) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::filesystem::copy(image_fixture("rgb_420.jpg"), folder / "picture.png");
   expect_pixels(read_image(folder / "picture.png"), expected_images("rgb.").at("rgb_420.jpg"), "renamed");
 }
@@ -95,7 +95,7 @@ TEST(Decode, BombsAreRefusedByTheirHeader) {
 }
 
 TEST(Decode, OtherFilesAreRefusedInOneLine) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   spill(folder / "empty.png", "");
   spill(folder / "text.png", "GIF89a\nno\x1b[1m");
   spill(folder / "magic.png", "\x89PNG\r\n\x1a\n");
@@ -142,7 +142,7 @@ TEST(DecodeRgba, KeepsTransparency) {
 }
 
 TEST(EncodePng, RoundTripsOddSizesAndRepeats) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   for (auto [width, height] : {std::pair{1, 1}, {1, 9}, {7, 1}, {33, 21}, {129, 65}}) {
     const Image image = noise_image(width, height, uint64_t(width));
     const std::string bytes = encode_png(image);

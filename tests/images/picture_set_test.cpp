@@ -12,7 +12,7 @@
 #include "data/png.h"
 #include "images/fixtures.h"
 #include "support/message.h"
-#include "support/temp_folder.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf::test {
 namespace {
@@ -73,7 +73,7 @@ TEST(PictureSet, EveryPictureShowsSomethingOnceAndLeavesRoomForABackground) {
 }
 
 TEST(PictureSet, BadFoldersAreRefusedInOneLine) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto says = [&](const std::filesystem::path& path) {
     return message_of<IoError>([&] { read_picture_set(path); });
   };
@@ -90,7 +90,7 @@ TEST(PictureSet, BadFoldersAreRefusedInOneLine) {
 }
 
 TEST(PictureSet, TheLastFifthIsHeldOutInOrder) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Image column = noise_image(48, 48 * 11, 5);
   write_png(folder / "thing.png", column);
   const auto classes = read_picture_set(folder.path());

@@ -1,4 +1,3 @@
-#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,13 +5,12 @@
 #include "core/error.h"
 #include "models/clip_config.h"
 #include "models/llama_config.h"
-#include "support/temp_folder.h"
+#include "support/message.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf {
 namespace {
 
-using test::spill;
-using test::TempFolder;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -24,21 +22,11 @@ struct ReadLlama {
 };
 
 ReadLlama read_text(const std::string& text, const char* name = "config.json") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   spill(folder / name, text);
   ReadLlama result;
   result.config = read_llama_config(folder.path(), result.notes);
   return result;
-}
-
-template <class E>
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no such error";
 }
 
 TEST(LlamaConfig, AbsentKeysTakeTheDefaultsOfTheClass) {
@@ -66,7 +54,7 @@ TEST(LlamaConfig, Llama31IsReadInOldAndNewSpelling) {
   EXPECT_EQ(old.config.kv_heads, 8);
   EXPECT_EQ(old.config.dtype, "bf16");
   EXPECT_THAT(old.config.eos, ElementsAre(128001, 128008, 128009));
-  EXPECT_EQ(old.config.rope, (RopeScaling{RopeScaling::Kind::llama3, 5e5, 8, 1, 4, 8192}));
+  EXPECT_EQ(old.config.rope, (RopeOptions{RopeKind::llama3, 5e5, 8, 1, 4, 8192}));
   EXPECT_THAT(old.notes, IsEmpty());
 }
 
@@ -74,7 +62,7 @@ TEST(LlamaConfig, OldestRopeSpellingAndFaultyIdsAreCorrectedWithNotes) {
   const auto read =
       read_text(R"({"bos_token_id":0,"eos_token_id":1,"pad_token_id":-1,"max_sequence_length":64,
     "pretraining_tp":2,"rope_scaling":{"type":"linear","factor":2.5}})");
-  EXPECT_EQ(read.config.rope, (RopeScaling{RopeScaling::Kind::linear, 1e4, 2.5}));
+  EXPECT_EQ(read.config.rope, (RopeOptions{RopeKind::linear, 1e4, 2.5}));
   EXPECT_EQ(read.config.context, 64);
   EXPECT_EQ(read.config.bos, 1);
   EXPECT_THAT(read.config.eos, ElementsAre(2));
@@ -93,7 +81,7 @@ TEST(LlamaConfig, UnusualIdsThatAreNotTheFaultyOnesStay) {
 }
 
 TEST(LlamaConfig, EndTokensOfGenerationAreAdded) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   spill(folder / "config.json", R"({"eos_token_id":2})");
   spill(folder / "generation_config.json", R"({"eos_token_id":[2,7]})");
   std::vector<std::string> notes;
@@ -113,7 +101,7 @@ TEST(LlamaConfig, WhatIsNotComputedIsRefusedByName) {
       {R"({"rope_parameters":{"rope_type":"longrope"}})", "rope type 'longrope'"},
   };
   for (const auto& [text, message] : cases)
-    EXPECT_THAT(error_of<ConfigError>([&] { read_text(text); }), HasSubstr(message)) << text;
+    EXPECT_THAT(message_of<ConfigError>([&] { read_text(text); }), HasSubstr(message)) << text;
 }
 
 TEST(LlamaConfig, DamagedFilesAreRefused) {
@@ -142,8 +130,8 @@ TEST(LlamaConfig, DamagedFilesAreRefused) {
       {R"({"tie_word_embeddings":1})", "wanted true or false"},
   };
   for (const auto& [text, message] : cases)
-    EXPECT_THAT(error_of<IoError>([&] { read_text(text); }), HasSubstr(message)) << text;
-  EXPECT_THAT(error_of<IoError>([] { read_text("", "other"); }), HasSubstr("config.json"));
+    EXPECT_THAT(message_of<IoError>([&] { read_text(text); }), HasSubstr(message)) << text;
+  EXPECT_THAT(message_of<IoError>([] { read_text("", "other"); }), HasSubstr("config.json"));
 }
 
 TEST(LlamaConfig, MetaParameters) {
@@ -162,10 +150,10 @@ TEST(LlamaConfig, MetaParameters) {
     "ffn_dim_multiplier":1.3,"multiple_of":1024,"norm_eps":1e-05,"rope_theta":500000.0,"use_scaled_rope":true})")
                          .config;
   EXPECT_EQ(third.ffn, 14336);
-  EXPECT_EQ(third.rope, (RopeScaling{RopeScaling::Kind::llama3, 5e5, 8, 1, 4, 8192}));
+  EXPECT_EQ(third.rope, (RopeOptions{RopeKind::llama3, 5e5, 8, 1, 4, 8192}));
   EXPECT_EQ(third.bos, 128000);
-  EXPECT_THAT(error_of<IoError>([&] { params("{}"); }), HasSubstr("'dim' is missing"));
-  EXPECT_THAT(error_of<IoError>([&] { params(R"({"dim":10,"n_layers":1,"n_heads":3})"); }),
+  EXPECT_THAT(message_of<IoError>([&] { params("{}"); }), HasSubstr("'dim' is missing"));
+  EXPECT_THAT(message_of<IoError>([&] { params(R"({"dim":10,"n_layers":1,"n_heads":3})"); }),
               HasSubstr("no multiple"));
 }
 
@@ -188,12 +176,12 @@ TEST(LlamaConfig, WrittenFilesReadEqual) {
   odd.pad = 0;
   odd.bos = 4;
   odd.dtype = "bf16";
-  odd.rope = {RopeScaling::Kind::llama3, 123.5, 8, 1.5, 4.25, 20};
+  odd.rope = {RopeKind::llama3, 123.5, 8, 1.5, 4.25, 20};
   LlamaConfig linear = llama_13b();
-  linear.rope = {RopeScaling::Kind::linear, 1e4, 3};
+  linear.rope = {RopeKind::linear, 1e4, 3};
   linear.eos = {};
   for (const auto& config : {llama_7b(), odd, linear}) {
-    const TempFolder folder;
+    const TemporaryFolder folder;
     write_llama_config(folder.path(), config);
     std::vector<std::string> notes;
     EXPECT_EQ(read_llama_config(folder.path(), notes), config);
@@ -202,7 +190,7 @@ TEST(LlamaConfig, WrittenFilesReadEqual) {
 }
 
 ClipConfig read_clip_text(const std::string& text) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   spill(folder / "config.json", text);
   return read_clip_config(folder.path());
 }
@@ -225,7 +213,7 @@ TEST(ClipConfig, WrittenFilesReadEqual) {
   ClipConfig config{
       .width = 24, .mlp = 36, .layers = 2, .heads = 3, .patch = 7, .image = 21, .norm_eps = 1e-6};
   for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick}) {
-    const TempFolder folder;
+    const TemporaryFolder folder;
     config.activation = activation;
     write_clip_config(folder.path(), config);
     EXPECT_EQ(read_clip_config(folder.path()), config);
@@ -236,9 +224,9 @@ TEST(ClipConfig, WrittenFilesReadEqual) {
 
 TEST(ClipConfig, BadFilesAreRefused) {
   const auto config_error = [](const char* text) {
-    return error_of<ConfigError>([&] { read_clip_text(text); });
+    return message_of<ConfigError>([&] { read_clip_text(text); });
   };
-  const auto io_error = [](const char* text) { return error_of<IoError>([&] { read_clip_text(text); }); };
+  const auto io_error = [](const char* text) { return message_of<IoError>([&] { read_clip_text(text); }); };
   EXPECT_THAT(config_error(R"({"model_type":"siglip"})"), HasSubstr("model_type 'siglip'"));
   EXPECT_THAT(config_error(R"({"hidden_act":"relu\u001b"})"), HasSubstr("hidden_act 'relu\\x1b'"));
   EXPECT_THAT(config_error(R"({"num_channels":4})"), HasSubstr("num_channels"));
@@ -259,7 +247,7 @@ TEST(GoldenConfigs, FixtureFoldersAreRead) {
   EXPECT_EQ(read("gqa_f32").rope.theta, 500);
   EXPECT_EQ(read("gqa_f32").head_dim, 16);
   EXPECT_TRUE(read("tied_f32").tied);
-  EXPECT_EQ(read("llama3_rope_f32").rope.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(read("llama3_rope_f32").rope.kind, RopeKind::llama3);
   EXPECT_EQ(read("bf16").dtype, "bf16");
   EXPECT_THAT(notes, IsEmpty());
   EXPECT_EQ(read("linear_rope_f32").bos, 1);

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <functional>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -8,28 +7,17 @@
 #include "core/io/json.h"
 #include "models/lora_folder.h"
 #include "models/safetensors.h"
-#include "support/temp_folder.h"
+#include "support/message.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf {
 namespace {
 
-using test::spill;
-using test::TempFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
 const std::filesystem::path kGolden = DEHVF_SOURCE_DIR "/tests/golden/peft";
-
-template <class E>
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "no such error";
-}
 
 Tensor random_tensor(const Shape& shape, std::mt19937& random) {
   Tensor tensor(shape, DType::f32);
@@ -53,7 +41,8 @@ TEST(LoraFolder, FoldersOfPeftAreRead) {
   EXPECT_EQ(lora.base_model, "llama/mha_f32");
   EXPECT_EQ(read_lora(kGolden / "rslora", notes).modules.at("model.layers.0.self_attn.v_proj").scale, 4);
   EXPECT_THAT(notes, IsEmpty());
-  EXPECT_THAT(error_of<ConfigError>([&] { read_lora(kGolden / "dora", notes); }), HasSubstr("use_dora true"));
+  EXPECT_THAT(message_of<ConfigError>([&] { read_lora(kGolden / "dora", notes); }),
+              HasSubstr("use_dora true"));
 }
 
 TEST(LoraFolder, WrittenFoldersReadEqual) {
@@ -66,7 +55,7 @@ TEST(LoraFolder, WrittenFoldersReadEqual) {
                                                    random_tensor({7, 3}, random), 1.5};
   for (const bool stabilised : {false, true}) {
     adapter.rank_stabilised = stabilised;
-    const TempFolder folder;
+    const TemporaryFolder folder;
     write_lora(folder / "new", adapter);
     std::vector<std::string> notes;
     const LoraAdapter read = read_lora(folder / "new", notes);
@@ -84,7 +73,7 @@ TEST(LoraFolder, WrittenFoldersReadEqual) {
 }
 
 TEST(LoraFolder, WhatCannotBeWrittenLeavesNothing) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   EXPECT_THROW(write_lora(folder / "new", {}), ConfigError);
   LoraAdapter adapter;
   adapter.modules["m"] = {zeros({2, 3}), zeros({3, 3})};
@@ -94,7 +83,7 @@ TEST(LoraFolder, WhatCannotBeWrittenLeavesNothing) {
 
 // A folder whose config and tensors a test changes.
 struct Folder {
-  TempFolder folder;
+  TemporaryFolder folder;
   Json config{{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 4}, {"target_modules", {"q_proj"}}};
   NamedTensors tensors{{"base_model.model.l.0.q_proj.lora_A.weight", zeros({2, 3})},
                        {"base_model.model.l.0.q_proj.lora_B.weight", zeros({5, 2})}};
@@ -108,7 +97,7 @@ struct Folder {
   }
   template <class E>
   std::string error() {
-    return error_of<E>([&] { read(); });
+    return message_of<E>([&] { read(); });
   }
 };
 
@@ -169,7 +158,7 @@ TEST(LoraFolder, OddTensorsAreListedAtOnce) {
   f.tensors.clear();
   EXPECT_THAT(f.error<IoError>(), HasSubstr("holds no LoRA tensors"));
   std::filesystem::remove(f.folder / "adapter_model.safetensors");
-  EXPECT_THAT(error_of<IoError>([&] { read_lora(f.folder.path(), f.notes); }),
+  EXPECT_THAT(message_of<IoError>([&] { read_lora(f.folder.path(), f.notes); }),
               HasSubstr("adapter_model.bin: cannot open"));
 }
 

@@ -6,13 +6,12 @@
 #include <gtest/gtest.h>
 
 #include "core/io/file.h"
-#include "support/temp_folder.h"
+#include "support/message.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf {
 namespace {
 
-using test::spill;
-using test::TempFolder;
 using testing::HasSubstr;
 
 // A file of the given header, followed by `data_bytes` bytes that count up.
@@ -24,17 +23,8 @@ std::string file_of(const std::string& header, size_t data_bytes) {
   return bytes;
 }
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const IoError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string header_error(const std::string& header, uint64_t data_bytes) {
-  return error_of([&] { parse_safetensors_header(header, data_bytes, "f"); });
+  return message_of<IoError>([&] { parse_safetensors_header(header, data_bytes, "f"); });
 }
 
 Tensor random_bytes(const Shape& shape, DType dtype, std::mt19937& random) {
@@ -63,7 +53,7 @@ NamedTensors mixed_tensors(std::mt19937& random) {
 
 TEST(Safetensors, RoundTripKeepsEveryDtypeAndOrder) {
   std::mt19937 random(1);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto tensors = mixed_tensors(random);
   write_safetensors(folder / "t.safetensors", tensors, {{"format", "pt"}, {"k\n", "v"}});
   const SafetensorsFile file(folder / "t.safetensors");
@@ -75,12 +65,12 @@ TEST(Safetensors, RoundTripKeepsEveryDtypeAndOrder) {
                                                  "z", "q", "b \"quoted\" \xc3\xa9"));
   EXPECT_EQ((read_file(folder / "t.safetensors").size() - 8 - 16 - 32 - 4 - 12 - 12 - 30 - 5 - 7) % 8, 0u);
   EXPECT_FALSE(file.contains("absent"));
-  EXPECT_THAT(error_of([&] { file.load("absent"); }), HasSubstr("has no tensor 'absent'"));
+  EXPECT_THAT(message_of<IoError>([&] { file.load("absent"); }), HasSubstr("has no tensor 'absent'"));
 }
 
 TEST(Safetensors, RewritingAFileOfTheOfficialWriterGivesItsBytes) {
   const std::filesystem::path golden = DEHVF_SOURCE_DIR "/tests/golden";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"llama/mha_f32_expected.safetensors", "llama/bf16/model.safetensors",
                            "clip/joint_f32/model.safetensors", "images/expected.safetensors"}) {
     const SafetensorsFile file(golden / name);
@@ -94,7 +84,7 @@ TEST(Safetensors, RewritingAFileOfTheOfficialWriterGivesItsBytes) {
 
 TEST(Safetensors, FileOutlivesNothingItReturns) {
   std::mt19937 random(2);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto tensors = mixed_tensors(random);
   write_safetensors(folder / "t.safetensors", tensors);
   std::optional<SafetensorsFile> first(folder / "t.safetensors");
@@ -105,10 +95,10 @@ TEST(Safetensors, FileOutlivesNothingItReturns) {
 }
 
 TEST(Safetensors, WriterRefusesWhatReadersWould) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Tensor one = zeros({1});
   const auto attempt = [&](const NamedTensors& tensors) {
-    return error_of([&] { write_safetensors(folder / "t", tensors); });
+    return message_of<IoError>([&] { write_safetensors(folder / "t", tensors); });
   };
   EXPECT_THAT(attempt({{"a", one}, {"a", one}}), HasSubstr("given twice"));
   EXPECT_THAT(attempt({{"__metadata__", one}}), HasSubstr("__metadata__"));
@@ -121,7 +111,7 @@ TEST(Safetensors, OtherWritersOrderAndAlignmentAreRead) {
   // Unsorted entries, a header that is no multiple of 8, an f32 at an odd offset, trailing spaces, a BOOL.
   const std::string header =
       R"({"w":{"shape":[2],"data_offsets":[3,11],"dtype":"F32"},"m":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}   )";
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string bytes = file_of(header, 11);
   spill(folder / "t", bytes);
   const SafetensorsFile file(folder / "t");
@@ -135,7 +125,7 @@ TEST(Safetensors, EveryBrokenRuleIsNamed) {
     return concat(R"({"a":{"dtype":")", dtype, R"(","shape":)", shape, R"(,"data_offsets":)", offsets, "}}");
   };
   const std::string good = entry("F32", "[1]", "[0,4]");
-  EXPECT_EQ(header_error(good, 4), "no error");
+  EXPECT_EQ(header_error(good, 4), "(no exception)");
   struct Case {
     std::string header;
     uint64_t bytes;
@@ -189,23 +179,23 @@ TEST(Safetensors, EveryBrokenRuleIsNamed) {
 }
 
 TEST(Safetensors, LengthsBeyondTheFileAreRefusedBeforeAllocating) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto attempt = [&](const std::string& bytes) {
     spill(folder / "t", bytes);
-    return error_of([&] { SafetensorsFile(folder / "t"); });
+    return message_of<IoError>([&] { SafetensorsFile(folder / "t"); });
   };
   EXPECT_THAT(attempt(""), HasSubstr("wanted at least 8 bytes"));
   EXPECT_THAT(attempt("1234567"), HasSubstr("found 7"));
   EXPECT_THAT(attempt(std::string(8, '\xff')), HasSubstr("claims a header of 18446744073709551615"));
   EXPECT_THAT(attempt(std::string("\x03\0\0\0\0\0\0\0{}", 10)), HasSubstr("claims a header of 3 bytes"));
   EXPECT_THAT(attempt(std::string(8, '\0')), HasSubstr("starts with '{'"));
-  EXPECT_EQ(attempt(std::string("\x02\0\0\0\0\0\0\0{}", 10)), "no error");
-  EXPECT_THAT(error_of([&] { SafetensorsFile(folder.path()); }), HasSubstr("regular file"));
-  EXPECT_THAT(error_of([&] { SafetensorsFile(folder / "absent"); }), HasSubstr("cannot open"));
+  EXPECT_EQ(attempt(std::string("\x02\0\0\0\0\0\0\0{}", 10)), "(no exception)");
+  EXPECT_THAT(message_of<IoError>([&] { SafetensorsFile(folder.path()); }), HasSubstr("regular file"));
+  EXPECT_THAT(message_of<IoError>([&] { SafetensorsFile(folder / "absent"); }), HasSubstr("cannot open"));
 }
 
 TEST(Safetensors, UnloadableTensorsDoNotHideTheOthers) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   spill(folder / "t", file_of(R"({"odd":{"dtype":"F3","shape":[7],"data_offsets":[0,3]},)"
                               R"("c":{"dtype":"C64","shape":[1],"data_offsets":[3,11]},)"
                               R"("deep":{"dtype":"U8","shape":[1,1,1,1,1,2],"data_offsets":[11,13]},)"
@@ -213,18 +203,18 @@ TEST(Safetensors, UnloadableTensorsDoNotHideTheOthers) {
                               15));
   const SafetensorsFile file(folder / "t");
   EXPECT_EQ(file.load("ok").data<uint8_t>()[0], uint8_t(13 * 7 + 1));
-  EXPECT_THAT(error_of([&] { file.load("odd"); }), HasSubstr("elements of F3"));
-  EXPECT_THAT(error_of([&] { file.load("c"); }), HasSubstr("elements of C64"));
-  EXPECT_THAT(error_of([&] { file.load("deep"); }), HasSubstr("has 6 axes"));
+  EXPECT_THAT(message_of<IoError>([&] { file.load("odd"); }), HasSubstr("elements of F3"));
+  EXPECT_THAT(message_of<IoError>([&] { file.load("c"); }), HasSubstr("elements of C64"));
+  EXPECT_THAT(message_of<IoError>([&] { file.load("deep"); }), HasSubstr("has 6 axes"));
 }
 
 TEST(Safetensors, FileCutWhileOpenIsAnError) {
   std::mt19937 random(3);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_safetensors(folder / "t", {{"a", random_bytes({9000}, DType::f32, random)}});
   const SafetensorsFile file(folder / "t");
   std::filesystem::resize_file(folder / "t", 5000);
-  EXPECT_THAT(error_of([&] { file.load("a"); }), HasSubstr("became shorter"));
+  EXPECT_THAT(message_of<IoError>([&] { file.load("a"); }), HasSubstr("became shorter"));
 }
 
 TEST(Safetensors, AHundredThousandOverlappingEntriesAreRefused) {
@@ -292,7 +282,7 @@ void expect_consistent(const SafetensorsFile& file, const std::string& bytes) {
 
 TEST(Safetensors, TenThousandDamagedFilesThrowOrLoadEqual) {
   std::mt19937 random(4);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_safetensors(folder / "good", mixed_tensors(random), {{"format", "pt"}});
   const std::string good = read_file(folder / "good");
   uint64_t length;

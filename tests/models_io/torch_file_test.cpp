@@ -1,6 +1,5 @@
 #include "models/torch_file.h"
 
-#include <functional>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -10,7 +9,8 @@
 #include "core/io/json.h"
 #include "models/safetensors.h"
 #include "models_io/torch_parts.h"
-#include "support/temp_folder.h"
+#include "support/message.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf {
 namespace {
@@ -21,17 +21,8 @@ using testing::HasSubstr;
 
 const std::filesystem::path kGolden = DEHVF_SOURCE_DIR "/tests/golden/pth";
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const IoError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string pickle_error(const std::string& pickle) {
-  return error_of([&] { parse_torch_pickle(pickle, "f"); });
+  return message_of<IoError>([&] { parse_torch_pickle(pickle, "f"); });
 }
 
 std::string counting_floats(int count) {
@@ -60,7 +51,7 @@ TEST(TorchFile, FilesOfTorchLoadEqual) {
 }
 
 TEST(TorchFile, FilesThatMustBeRefusedAre) {
-  const auto error = [](const char* name) { return error_of([&] { TorchFile(kGolden / name); }); };
+  const auto error = [](const char* name) { return message_of<IoError>([&] { TorchFile(kGolden / name); }); };
   EXPECT_THAT(error("disallowed.pth"), HasSubstr("global posix.system is not allowed"));
   EXPECT_THAT(error("module.pth"), HasSubstr("global torch.nn.modules.linear.Linear is not allowed"));
   EXPECT_THAT(error("legacy.pth"), HasSubstr("not a zip archive: it was saved by torch before 1.6"));
@@ -69,7 +60,7 @@ TEST(TorchFile, FilesThatMustBeRefusedAre) {
 }
 
 TEST(TorchFile, StridesOffsetsAndZip64) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string pickle =
       dictionary(text("a") + tensor({}) + text("t") + tensor({.shape = {3, 2}, .stride = {1, 3}}) +
                  text("b") + tensor({.offset = 5, .shape = {1, 1}, .stride = {0, 77}}) + text("s") +
@@ -84,8 +75,8 @@ TEST(TorchFile, StridesOffsetsAndZip64) {
     EXPECT_THAT(file.load("b").span<float>(), ElementsAre(5));
     EXPECT_EQ(file.load("s").shape(), Shape{});
     EXPECT_EQ(file.load("e").shape(), (Shape{0, 4}));
-    EXPECT_THAT(error_of([&] { file.load("deep"); }), HasSubstr("has 6 axes"));
-    EXPECT_THAT(error_of([&] { file.load("x"); }), HasSubstr("has no tensor 'x'"));
+    EXPECT_THAT(message_of<IoError>([&] { file.load("deep"); }), HasSubstr("has 6 axes"));
+    EXPECT_THAT(message_of<IoError>([&] { file.load("x"); }), HasSubstr("has no tensor 'x'"));
   }
 }
 
@@ -178,15 +169,15 @@ TEST(TorchFile, WorkAndMemoryAreBounded) {
 }
 
 TEST(TorchFile, DamagedArchivesAreRefused) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto attempt = [&](const std::string& bytes) {
     spill(folder / "f", bytes);
-    return error_of([&] { TorchFile(folder / "f").load("a"); });
+    return message_of<IoError>([&] { TorchFile(folder / "f").load("a"); });
   };
   const std::string pickle = dictionary(text("a") + tensor({}));
   const Members storage{{"0", counting_floats(6)}};
   const std::string good = make_torch_file(pickle, storage);
-  EXPECT_EQ(attempt(good), "no error");
+  EXPECT_EQ(attempt(good), "(no exception)");
   EXPECT_THAT(attempt(""), HasSubstr("not a zip archive, as"));
   EXPECT_THAT(attempt("GGUF...."), HasSubstr("not a zip archive, as"));
   EXPECT_THAT(attempt(make_torch_file(pickle, storage, {.method = 8})), HasSubstr("is compressed"));
@@ -199,12 +190,13 @@ TEST(TorchFile, DamagedArchivesAreRefused) {
   std::string moved = good;
   moved[moved.find("PK\x03\x04", 4) + 1] = 'X';  // the local header of the second member, byteorder
   EXPECT_THAT(attempt(moved), HasSubstr("not where the directory says"));
-  for (size_t end = 0; end < good.size(); ++end) EXPECT_NE(attempt(good.substr(0, end)), "no error") << end;
+  for (size_t end = 0; end < good.size(); ++end)
+    EXPECT_NE(attempt(good.substr(0, end)), "(no exception)") << end;
 }
 
 TEST(TorchFile, ThousandsOfDamagedFilesThrowOrLoad) {
   std::mt19937 random(5);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   int opened = 0, refused = 0;
   for (const char* name : {"dtypes.pth", "views.pth", "checkpoint.pth"}) {
     const std::string good = read_file(kGolden / name);

@@ -1,6 +1,5 @@
 #include "models/weight_folder.h"
 
-#include <functional>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -10,7 +9,8 @@
 #include "core/io/json.h"
 #include "models/meta_layout.h"
 #include "models_io/torch_parts.h"
-#include "support/temp_folder.h"
+#include "support/message.h"
+#include "support/temporary_folder.h"
 
 namespace dehvf {
 namespace {
@@ -21,15 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 const std::filesystem::path kGolden = DEHVF_SOURCE_DIR "/tests/golden";
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const IoError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 Tensor random_tensor(const Shape& shape, std::mt19937& random) {
   Tensor tensor(shape, DType::f32);
@@ -70,14 +61,15 @@ TEST(WeightFolder, SingleFilesOfBothKinds) {
   expect_equal(file, WeightFolder(kGolden / "llama/mha_f32"));
   EXPECT_THAT(WeightFolder(kGolden / "pth/checkpoint.pth").names(),
               ElementsAre("model.module.adapter.weight"));
-  EXPECT_THAT(error_of([] { WeightFolder(kGolden / "pth/legacy.pth"); }), HasSubstr("torch before 1.6"));
-  EXPECT_THAT(error_of([] { WeightFolder(kGolden / "absent"); }), HasSubstr("cannot open"));
-  EXPECT_THAT(error_of([] { WeightFolder(kGolden / "tokenizers"); }), HasSubstr("found none"));
+  EXPECT_THAT(message_of<IoError>([] { WeightFolder(kGolden / "pth/legacy.pth"); }),
+              HasSubstr("torch before 1.6"));
+  EXPECT_THAT(message_of<IoError>([] { WeightFolder(kGolden / "absent"); }), HasSubstr("cannot open"));
+  EXPECT_THAT(message_of<IoError>([] { WeightFolder(kGolden / "tokenizers"); }), HasSubstr("found none"));
 }
 
 // Two shards and their index, to be damaged.
 struct Sharded {
-  TempFolder folder;
+  TemporaryFolder folder;
   Json index;
 
   Sharded() {
@@ -93,7 +85,7 @@ struct Sharded {
     return WeightFolder(folder.path());
   }
   std::string error() const {
-    return error_of([&] { open(); });
+    return message_of<IoError>([&] { open(); });
   }
 };
 
@@ -132,7 +124,7 @@ TEST(WeightFolder, DamagedIndicesAreRefused) {
   sharded.index = Json::array();
   EXPECT_THAT(sharded.error(), HasSubstr("wanted an object 'weight_map'"));
   std::filesystem::resize_file(sharded.folder / "model.safetensors.index.json", 1);
-  EXPECT_THAT(error_of([&] { WeightFolder(sharded.folder.path()); }), HasSubstr("invalid JSON"));
+  EXPECT_THAT(message_of<IoError>([&] { WeightFolder(sharded.folder.path()); }), HasSubstr("invalid JSON"));
 }
 
 TEST(WeightFolder, ShardsThatAreLinksIntoACacheOpen) {
@@ -150,7 +142,7 @@ TEST(WeightFolder, ShardsThatAreLinksIntoACacheOpen) {
 }
 
 TEST(WeightFolder, TorchFoldersSingleAndSharded) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::string storage;
   for (int i = 0; i < 6; ++i) storage += bytes_of(float(i));
   spill(folder / "pytorch_model-1.bin",
@@ -171,7 +163,7 @@ TEST(WeightFolder, TorchFoldersSingleAndSharded) {
 
 TEST(WeightFolder, FingerprintSeesNamesShapesAndBytes) {
   std::mt19937 random(2);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const Tensor big = random_tensor({101, 97}, random), small = random_tensor({6}, random);
   const auto print = [&](const NamedTensors& tensors) {
     write_safetensors(folder / "f", tensors);
@@ -191,7 +183,7 @@ TEST(WeightFolder, FingerprintSeesNamesShapesAndBytes) {
 
 TEST(WeightFolder, CheckTensorsListsEverythingAtOnce) {
   std::mt19937 random(3);
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_safetensors(folder / "f", {{"a", random_tensor({2, 3}, random)},
                                    {"b", random_tensor({4}, random)},
                                    {"inv_freq", random_tensor({1}, random)}});
@@ -199,17 +191,17 @@ TEST(WeightFolder, CheckTensorsListsEverythingAtOnce) {
   const std::vector<ExpectedTensor> good{{"a", {2, 3}}, {"b", {4}}};
   EXPECT_THAT(check_tensors(weights, good), ElementsAre(HasSubstr("1 tensors are not used: inv_freq")));
   const std::vector<ExpectedTensor> bad{{"a", {3, 2}}, {"b", {5}}, {"c", {1}}, {"d\n", {1}}};
-  const auto error = error_of([&] { check_tensors(weights, bad); });
+  const auto error = message_of<IoError>([&] { check_tensors(weights, bad); });
   EXPECT_THAT(error, HasSubstr("2 tensors are missing: c, d\\x0a"));
   EXPECT_THAT(error, HasSubstr("2 have another shape: a [2, 3], wanted [3, 2], b [4], wanted [5]"));
   EXPECT_THAT(error, HasSubstr("1 are not known: inv_freq"));
 }
 
 TEST(MetaLayout, PartsMustFitTogether) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   std::filesystem::copy(kGolden / "llama/meta_2", folder.path(), std::filesystem::copy_options::recursive);
-  const auto error = [&] { return error_of([&] { WeightFolder(folder.path()); }); };
-  EXPECT_EQ(error(), "no error");
+  const auto error = [&] { return message_of<IoError>([&] { WeightFolder(folder.path()); }); };
+  EXPECT_EQ(error(), "(no exception)");
   std::filesystem::copy(folder / "consolidated.01.pth", folder / "consolidated.03.pth");
   EXPECT_THAT(error(), HasSubstr("consolidated.03.pth: the part before it is missing"));
   std::filesystem::remove(folder / "consolidated.03.pth");

@@ -8,15 +8,30 @@
 #include "cli/model_options.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "data/prompt.h"
+#include "data/scorers/answer_extraction.h"
 #include "models/tokenizer.h"
 #include "train/picture_source.h"
 
 namespace dehvf::cli {
 namespace {
 
+// What is asked of the model, before it becomes a prompt.
+struct Asked {
+  std::string text, hint;
+  std::vector<std::string> choices;
+};
+
+struct Answer {
+  std::string prompt, text;
+  Generated generated;
+  std::optional<int> choice;
+};
+
 struct Writer {
   ModelOptions model;
   GenerateOptions generate;
+  bool raw = false, json = false;
 
   void add_to(CLI::App& command) {
     model.add_to(command);
@@ -30,6 +45,8 @@ struct Writer {
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     command.add_option("--seed", generate.seed)->capture_default_str();
+    command.add_flag("--raw", raw, "the text as it is, not in the form of prompt that the adapter learned");
+    command.add_flag("--json", json, "one JSON object on one line for each answer");
   }
 };
 
@@ -37,10 +54,10 @@ class Session {
  public:
   explicit Session(const Writer& writer)
       : options_(writer.generate),
+        format_(writer.raw ? std::nullopt : format_of(writer.model.files.adapter)),
         opened_(writer.model.open(DType::f32)),
         tokenizer_(open_tokenizer(writer.model.files.llama)) {
-    options_.stop = opened_.model->llama().config().eos;
-    if (tokenizer_->eos() >= 0) options_.stop.push_back(tokenizer_->eos());
+    options_.stop = stop_ids(opened_.model->llama().config(), *tokenizer_);
   }
 
   /// Without an adapter nothing can look at a picture.
@@ -53,56 +70,115 @@ class Session {
     return load_pixels(std::span(&image, 1), *opened_.recipe);
   }
 
-  Generated write(const std::string& prompt, const Tensor& pixels) const {
+  Answer write(const Asked& asked, const Tensor& pixels) const {
     const NoGrad no_grad;
-    const std::vector<int32_t> ids = tokenizer_->encode(prompt, tokenizer_->bos() >= 0);
+    Answer answer{.prompt = prompt_of(asked)};
+    const std::vector<int32_t> ids = tokenizer_->encode(answer.prompt, tokenizer_->bos() >= 0);
     require<ConfigError>(!ids.empty(), "the prompt is empty");
     const int32_t image = pixels.defined() ? 0 : -1;
     const TextBatch batch = pack(std::span(&ids, 1), std::span(&image, 1));
     const TowerLevels levels = pixels.defined() ? opened_.model->look(pixels) : TowerLevels{};
-    return generate(opened_.model->llama(), opened_.model->see(levels), batch, options_)[0];
+    answer.generated = generate(opened_.model->llama(), opened_.model->see(levels), batch, options_)[0];
+    answer.text = tokenizer_->decode(answer.generated.tokens);
+    if (format_ && !asked.choices.empty()) answer.choice = choice_of(answer.text, asked.choices);
+    return answer;
   }
 
-  std::string text_of(const Generated& generated) const { return tokenizer_->decode(generated.tokens); }
-
  private:
+  // That of the adapter's training; none for a model alone, and for files that do not say.
+  static std::optional<PromptFormat> format_of(const std::filesystem::path& adapter) {
+    if (!std::filesystem::is_directory(adapter)) return {};
+    const std::string name = read_adapter_config(adapter).prompt_format;
+    return name.empty() ? std::nullopt : std::optional(prompt_format(name.substr(0, name.find(" with "))));
+  }
+
+  std::string prompt_of(const Asked& asked) const {
+    if (!format_) {
+      require<ConfigError>(asked.choices.empty() && asked.hint.empty(),
+                           "choices and a hint belong to an adapter's form of prompt, and here the text is "
+                           "taken as it is");
+      return asked.text;
+    }
+    Problem problem{.question = asked.text, .hint = asked.hint, .choices = asked.choices};
+    const bool lists_them = *format_ != PromptFormat::word;
+    require<ConfigError>(!lists_them || problem.choices.size() > 1,
+                         "the adapter learned prompts of the form ", prompt_format_name(*format_),
+                         ", with choices: give two or more, or ask for the text as it is (--raw)");
+    require<ConfigError>(problem.choices.size() <= 26, "wanted at most 26 choices, found ",
+                         problem.choices.size());
+    if (problem.choices.empty()) problem.choices = {""};
+    return build_prompt(problem, *format_, false).prompt;
+  }
+
+  // Nothing was put into the model's mouth: where its text is a sentence, the letter is the sentence's.
+  std::optional<int> choice_of(const std::string& text, const std::vector<std::string>& choices) const {
+    if (*format_ == PromptFormat::qcm_a)
+      return extract_answer(text, int(choices.size()), ExtractionRule::llava);
+    return extract_answer(text, choices, *format_);
+  }
+
   GenerateOptions options_;
+  std::optional<PromptFormat> format_;
   OpenedModel opened_;
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
+void print(const Answer& answer, bool json) {
+  if (json) {
+    Json line{{"prompt", answer.prompt},
+              {"text", answer.text},
+              {"tokens", answer.generated.tokens},
+              {"stopped", answer.generated.stopped}};
+    if (answer.choice) line["choice"] = *answer.choice;
+    std::printf("%s\n", line.dump().c_str());
+  } else {
+    const size_t begin = answer.text.find_first_not_of(' ');
+    std::printf("%s\n", begin == std::string::npos ? "" : answer.text.c_str() + begin);
+    if (answer.generated.tokens.empty()) print_notes({"the model ended its text at once"});
+  }
+  std::fflush(stdout);
+}
+
 struct Generate {
   Writer writer;
-  std::string prompt;
+  Asked asked;
   std::filesystem::path image;
-  bool json = false;
 
   void run() const {
     const Session session(writer);
-    const Generated generated = session.write(prompt, image.empty() ? Tensor{} : session.picture(image));
-    const std::string text = session.text_of(generated);
-    if (json)
-      std::printf(
-          "%s\n",
-          Json{{"text", text}, {"tokens", generated.tokens}, {"stopped", generated.stopped}}.dump().c_str());
-    else
-      std::printf("%s\n", text.c_str());
+    print(session.write(asked, image.empty() ? Tensor{} : session.picture(image)), writer.json);
   }
 };
 
+std::vector<std::string> split_choices(const std::string& text) {
+  std::vector<std::string> choices;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('|', begin), text.size());
+    const size_t first = text.find_first_not_of(' ', begin);
+    if (first < end) {
+      const size_t last = text.find_last_not_of(' ', end - 1);
+      choices.push_back(text.substr(first, last - first + 1));
+    }
+    begin = end + 1;
+  }
+  return choices;
+}
+
 struct Chat {
   Writer writer;
-  bool json = false;
 
   void run() const {
     const Session session(writer);
     Tensor pixels;
+    Asked asked;
     for (std::string line; prompt(), std::getline(std::cin, line);) {
       try {
         if (line.starts_with("/image "))
           pixels = session.picture(line.substr(7));
+        else if (line.starts_with("/choices"))
+          asked.choices = split_choices(line.substr(8));
         else if (!line.empty())
-          answer(session, session.write(line, pixels));
+          asked.text = line, print(session.write(asked, pixels), writer.json);
       } catch (const Error& error) {  // a bad line does not end the talk
         std::fprintf(stderr, "dehvf: %s\n", error.what());
       }
@@ -111,15 +187,7 @@ struct Chat {
 
  private:
   void prompt() const {
-    if (!json) std::fputs("> ", stderr);
-  }
-  void answer(const Session& session, const Generated& generated) const {
-    const std::string text = session.text_of(generated);
-    const std::string shown =
-        json ? Json{{"text", text}, {"tokens", generated.tokens}, {"stopped", generated.stopped}}.dump()
-             : text;
-    std::printf("%s\n", shown.c_str());
-    std::fflush(stdout);
+    if (!writer.json) std::fputs("> ", stderr);
   }
 };
 
@@ -127,14 +195,19 @@ struct Chat {
 
 void add_generate(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<Generate>();
-  auto* command =
-      program.add_subcommand("generate",
-                             "continues a prompt\nexample: dehvf generate --model llama --tower "
-                             "clip --adapter run/adapter --image cat.png --prompt \"What is it?\"");
+  auto* command = program.add_subcommand(
+      "generate",
+      "answers a question in the form of prompt that the adapter learned; without an adapter, continues a "
+      "text\nexample: dehvf generate --model llama --tower clip --adapter run/adapter --image cat.png "
+      "--prompt "
+      "\"What is it?\" --choice cat --choice dog");
   options->writer.add_to(*command);
-  command->add_option("--prompt", options->prompt, "plain text; markers in it mean nothing")->required();
+  command->add_option("--prompt", options->asked.text, "the question or text; markers in it mean nothing")
+      ->required();
+  command->add_option("--choice", options->asked.choices, "a choice of the question; repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--hint", options->asked.hint, "what is told before the question");
   command->add_option("--image", options->image, "PNG or JPEG file");
-  command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }
 
@@ -142,10 +215,11 @@ void add_chat(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<Chat>();
   auto* command = program.add_subcommand(
       "chat",
-      "answers each line of standard input on its own; '/image FILE' shows a picture to the lines after it\n"
-      "example: dehvf chat --model llama --tower clip --adapter run/adapter");
+      "answers each line of standard input on its own, as generate does; '/image FILE' shows a picture to "
+      "the "
+      "lines after it, '/choices A | B' gives them choices\nexample: dehvf chat --model llama --tower clip "
+      "--adapter run/adapter");
   options->writer.add_to(*command);
-  command->add_flag("--json", options->json, "one JSON object on one line for each answer");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }
 

@@ -17,6 +17,9 @@ struct MakeData {
   bool json = false;
 
   void run() const {
+    const auto above = std::filesystem::path(out).lexically_normal().parent_path();
+    std::error_code ignored;  // a folder that cannot be made is reported below
+    if (!above.empty()) std::filesystem::create_directories(above, ignored);
     const uint64_t hash = write_scene_data(open_world(kind, assets), config, out);
     if (json)
       std::printf("%s\n", Json{{"folder", out},

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include <unistd.h>
 
@@ -13,23 +14,41 @@ using Clock = std::chrono::steady_clock;
 
 double seconds(Clock::duration span) { return std::chrono::duration<double>(span).count(); }
 
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+
+bool is_terminal() {
+  const char* kind = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) != 0 && (kind == nullptr || std::string(kind) != "dumb");
+}
+
+std::string time_left(double seconds) {
+  const auto all = int64_t(seconds + 0.5);
+  if (all < 120) return concat(all, " s left");
+  return all < 7200 ? concat((all + 30) / 60, " min left")
+                    : concat(all / 3600, " h ", all % 3600 / 60, " min left");
+}
+
 }  // namespace
 
 Progress::Progress(bool quiet)
-    : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0), begin_(Clock::now()) {}
+    : quiet_(quiet), terminal_(is_terminal()), plain_(is_set("NO_COLOR")), begin_(Clock::now()) {}
 
 Progress::~Progress() { clear(); }
 
 void Progress::clear() {
-  if (line_open_) std::fputs("\r\033[K", stderr);
-  line_open_ = false;
+  if (width_ > 0)
+    std::fputs(plain_ ? concat("\r", std::string(width_, ' '), "\r").c_str() : "\r\033[K", stderr);
+  width_ = 0;
 }
 
 void Progress::phase(const std::string& name, int64_t steps) {
   phase_ = name;
   steps_ = steps;
   begin_ = Clock::now();
-  shown_ = begin_;
+  shown_ = terminal_ ? Clock::time_point{} : begin_;  // the first line of a terminal comes at once
 }
 
 void Progress::step(int64_t done, const std::string& text) {
@@ -39,11 +58,12 @@ void Progress::step(int64_t done, const std::string& text) {
   const double elapsed = seconds(now - begin_),
                left = done > 0 ? elapsed / double(done) * double(steps_ - done) : 0;
   const std::string line =
-      concat(phase_, "  ", done, "/", steps_, "  ", text, "  ", int(left + 0.5), " s left");
+      concat(phase_, "  ", done, "/", steps_, "  ", text, text.empty() ? "" : "  ", time_left(left));
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
-    line_open_ = done < steps_;
-    if (!line_open_) std::fputs("\r\033[K", stderr);
+    clear();
+    if (done >= steps_) return;
+    std::fputs(line.c_str(), stderr);
+    width_ = line.size();
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
   }

@@ -1,4 +1,5 @@
-// Progress of long work: one line that is rewritten on a terminal, a plain line now and then in a pipe.
+// Progress of long work: one line that is rewritten on a terminal (without escape codes where NO_COLOR is
+// set), a plain line now and then in a pipe.
 #pragma once
 
 #include <chrono>
@@ -17,11 +18,11 @@ class Progress {
 
  private:
   void clear();
-  bool quiet_, terminal_;
+  bool quiet_, terminal_, plain_;  // plain: no escape codes
   std::string phase_;
   int64_t steps_ = 0;
   std::chrono::steady_clock::time_point begin_, shown_;
-  bool line_open_ = false;
+  size_t width_ = 0;  // of the line that is shown
 };
 
 }  // namespace dehvf::cli

@@ -94,6 +94,12 @@ std::vector<int32_t> choose(const Decoder& decoder, std::span<const int64_t> sam
 
 }  // namespace
 
+std::vector<int32_t> stop_ids(const LlamaConfig& config, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids = config.eos;
+  if (tokenizer.eos() >= 0) ids.push_back(tokenizer.eos());
+  return ids;
+}
+
 Decoder::Decoder(const Llama& model, Vision vision, const TextBatch& prompts, int64_t room)
     : model_(model), vision_(std::move(vision)), cache_(model.config(), 0, 0, DType::f32, kCpu) {
   const Prompt prompt = with_visual_tokens(model_, vision_, prompts);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/llama.h"
+#include "models/tokenizer.h"
 
 namespace dehvf {
 
@@ -21,6 +22,9 @@ struct Generated {
 /// Throws ConfigError for options out of range and for a prompt longer than the model's context.
 std::vector<Generated> generate(const Llama& model, const Vision& vision, const TextBatch& prompts,
                                 const GenerateOptions& options);
+
+/// The ids that end a text: those of the model's config and the tokenizer's own.
+std::vector<int32_t> stop_ids(const LlamaConfig& config, const Tokenizer& tokenizer);
 
 /// One pass through the prompts, then one token at a time: what generate() is made of.
 class Decoder {

@@ -15,20 +15,6 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 
 double share(int64_t right, int64_t of) { return of == 0 ? 0 : double(right) / double(of); }
 
-const char* title_of(Show show) {
-  switch (show) {
-    case Show::own:
-      return "its own picture";
-    case Show::blank:
-      return "every picture blank";
-    case Show::shuffled:
-      return "every question with another's picture";
-    case Show::none:
-      return "no picture";
-  }
-  return "";
-}
-
 // The mean loss of every ten steps: batches of text questions and of pictures alternate, and single losses
 // jump.
 class Curve {
@@ -97,12 +83,7 @@ FusedModel Comparison::make_model(const RowSpec& spec) const {
 Json Comparison::evaluate(const FusedModel& model, const PictureSource* pictures, Show show,
                           std::vector<Ranking>* rankings) const {
   const int64_t count = pictures ? pictures->count() : 0;
-  const auto picture_of = [&](size_t i) -> int32_t {
-    const int32_t own = test_.questions[i].image;
-    if (own < 0 || show == Show::none) return -1;
-    if (show == Show::blank) return PictureSource::kBlank;
-    return show == Show::shuffled ? int32_t((own + count / 2) % count) : own;  // nobody keeps his own
-  };
+  const auto picture_of = [&](size_t i) { return shown_picture(show, test_.questions[i].image, count); };
   const auto ranked = rank_choices(model, test_.questions, pictures, picture_of);
   std::map<std::string, std::pair<int64_t, int64_t>> parts;  // right, of
   for (size_t i = 0; i < ranked.size(); ++i) {

@@ -14,9 +14,6 @@
 
 namespace dehvf {
 
-/// How pictures are shown when a row is evaluated.
-enum class Show : uint8_t { own, blank, shuffled, none };
-
 struct RowSpec {
   std::string name, title;
   std::string fusion = "dehvf";

@@ -46,8 +46,7 @@ Tensor log_probabilities(const FusedModel& model, const Batch& batch, const Pict
 
 // One text serves all choices of a question.
 void rank_single(const FusedModel& model, std::span<const Question> questions, const PictureSource* pictures,
-                 const std::function<int32_t(size_t)>& picture_of, size_t first,
-                 std::span<Ranking> rankings) {
+                 const PictureOf& picture_of, size_t first, std::span<Ranking> rankings) {
   Batch batch;
   for (size_t i = 0; i < questions.size(); ++i) {
     batch.add(questions[i].prompt, pictures ? picture_of(first + i) : -1, questions[i].id);
@@ -79,11 +78,37 @@ void rank_long(const FusedModel& model, const Question& question, const PictureS
   }
 }
 
+// How many samples of `length` tokens a cache of about 1 GiB holds.
+int64_t samples_at_once(const LlamaConfig& config, int64_t length, DType dtype) {
+  const int64_t bytes =
+      2 * int64_t(config.layers) * config.kv_heads * config.head_dim * length * int64_t(size_of(dtype));
+  return std::clamp((int64_t(1) << 30) / bytes, int64_t(1), int64_t(64));
+}
+
 }  // namespace
 
+const char* title_of(Show show) {
+  switch (show) {
+    case Show::own:
+      return "its own picture";
+    case Show::blank:
+      return "every picture blank";
+    case Show::shuffled:
+      return "every question with another's picture";
+    case Show::none:
+      return "no picture";
+  }
+  return "";
+}
+
+int32_t shown_picture(Show show, int32_t own, int64_t count) {
+  if (own < 0 || show == Show::none) return -1;
+  if (show == Show::blank) return PictureSource::kBlank;
+  return show == Show::shuffled ? int32_t((own + count / 2) % count) : own;
+}
+
 std::vector<Ranking> rank_choices(const FusedModel& model, std::span<const Question> questions,
-                                  const PictureSource* pictures,
-                                  const std::function<int32_t(size_t)>& picture_of, int64_t batch) {
+                                  const PictureSource* pictures, const PictureOf& picture_of, int64_t batch) {
   const NoGrad no_grad;
   std::vector<Ranking> rankings(questions.size());
   for (size_t first = 0; first < questions.size();) {
@@ -101,6 +126,30 @@ std::vector<Ranking> rank_choices(const FusedModel& model, std::span<const Quest
   for (Ranking& ranking : rankings)
     ranking.chosen = int(std::ranges::max_element(ranking.log_likelihood) - ranking.log_likelihood.begin());
   return rankings;
+}
+
+std::vector<Generated> write_answers(const FusedModel& model, std::span<const Question> questions,
+                                     const PictureSource* pictures, const PictureOf& picture_of,
+                                     const GenerateOptions& options) {
+  const NoGrad no_grad;
+  int64_t longest = 1;
+  for (const Question& question : questions)
+    longest = std::max(longest, int64_t(question.prompt.size() + question.lead_in.size()));
+  const Llama& llama = model.llama();
+  const auto at_once = size_t(samples_at_once(llama.config(), longest + options.max_new, DType::f32));
+  std::vector<Generated> answers;
+  for (size_t first = 0; first < questions.size(); first += at_once) {
+    Batch batch;
+    for (size_t i = first; i < std::min(questions.size(), first + at_once); ++i) {
+      std::vector<int32_t> text = questions[i].prompt;
+      text.insert(text.end(), questions[i].lead_in.begin(), questions[i].lead_in.end());
+      batch.add(text, pictures ? picture_of(i) : -1, questions[i].id);
+    }
+    const PackedExamples packed = pack_with_pictures(batch.tokens, batch.images, batch.ids);
+    const Vision vision = model.see(pictures ? pictures->levels(packed.pictures) : TowerLevels{});
+    std::ranges::move(generate(llama, vision, packed.batch, options), std::back_inserter(answers));
+  }
+  return answers;
 }
 
 }  // namespace dehvf

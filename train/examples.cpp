@@ -50,6 +50,8 @@ Question make_question(const Problem& problem, const Tokenizer& tokenizer, const
     longest = std::max(longest, int64_t(question.choices.back().size()));
   }
   const PromptText text = build_prompt(problem, options.format, options.captions);
+  question.lead_in = tokenizer.encode(text.lead_in, false);
+  longest = std::max(longest, int64_t(question.lead_in.size()) + 1);
   question.prompt = fit(tokenizer.encode(text.prompt, tokenizer.bos() >= 0), longest, options.max_tokens);
   return question;
 }

@@ -27,9 +27,9 @@ struct PromptOptions {
 /// the beginning of their prompt, never the answer. Throws ConfigError when nothing would be labelled.
 Example training_example(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options);
 
-/// A question to be answered by ranking its choices.
+/// A question to be answered by ranking its choices or by writing.
 struct Question {
-  std::vector<int32_t> prompt;
+  std::vector<int32_t> prompt, lead_in;       // lead_in: behind the prompt when an answer is written
   std::vector<std::vector<int32_t>> choices;  // the tokens that follow the prompt
   int answer = 0;
   int32_t image = -1;

@@ -17,7 +17,7 @@ class PictureSource {
   /// With `cached` all levels are computed now and kept: only right where nothing in the tower is trained.
   PictureSource(const FusedModel& model, Tensor pixels, bool cached);
 
-  int64_t count() const { return pixels_.size(0); }
+  int64_t count() const { return pixels_.size(0) - 1; }  // without the blank one
   /// Levels of the pictures named, in that order; no pictures, no levels. An index of kBlank is a picture of
   /// zeros.
   TowerLevels levels(std::span<const int32_t> pictures, const TowerDropout& dropout = {}) const;

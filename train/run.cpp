@@ -99,6 +99,12 @@ void Run::check(const AdapterDescription& adapter) const {
     require<ConfigError>(trained == here, "adapter: trained with ", what, " ", printable(trained),
                          ", this run has ", here, "; change ", key);
   };
+  same("the operator", adapter.fusion, own.fusion, "fusion.name");
+  for (const auto& [key, value] : own.fusion_options) {
+    const auto found = adapter.fusion_options.find(key);
+    if (found != adapter.fusion_options.end())
+      same(key.c_str(), found->second, value, concat("fusion.", key).c_str());
+  }
   same("the language model", adapter.base_fingerprint, own.base_fingerprint, "model");
   same("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
   same("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");

@@ -27,10 +27,12 @@ class Run {
 
   const RunConfig& config() const { return config_; }
   FusedModel& model() { return *model_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
   SplitData load(const std::string& split, Use use) const;
   AdapterDescription description(int64_t training_step) const;
-  /// Throws ConfigError where an adapter was trained with other models, recipe or prompt than this run's.
+  /// Throws ConfigError where an adapter was trained with another operator, or other models, recipe or prompt
+  /// than this run's.
   void check(const AdapterDescription& adapter) const;
 
  private:

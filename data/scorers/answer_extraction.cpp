@@ -1,7 +1,5 @@
 #include "data/scorers/answer_extraction.h"
 
-#include <vector>
-
 #include <xxhash.h>
 
 #include "core/error.h"
@@ -45,12 +43,38 @@ char find_letter(std::string_view text, ExtractionRule rule) {
   return '\0';
 }
 
+bool is_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c & 0x80) != 0;
+}
+
+std::optional<int> find_words(std::string_view text, const std::vector<std::string>& choices) {
+  std::optional<int> found;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const std::string& choice = choices[i];
+    const bool whole =
+        text.starts_with(choice) && (text.size() == choice.size() || !is_word(text[choice.size()]));
+    if (whole && (!found || choice.size() > choices[size_t(*found)].size())) found = int(i);
+  }
+  return found;
+}
+
 }  // namespace
 
 std::optional<int> extract_answer(std::string_view text, int choices, ExtractionRule rule) {
   const char letter = find_letter(text, rule);
   if (letter == '\0' || letter - 'A' >= choices) return std::nullopt;
   return letter - 'A';
+}
+
+std::optional<int> extract_answer(std::string_view text, const std::vector<std::string>& choices,
+                                  PromptFormat format) {
+  const size_t first = text.find_first_not_of(" \t\n\r");
+  text = first == text.npos ? "" : text.substr(first);
+  if (format == PromptFormat::word) return find_words(text, choices);
+  const ExtractionRule rule = format == PromptFormat::qcm_a     ? ExtractionRule::memvp
+                              : format == PromptFormat::qcm_ale ? ExtractionRule::lavin
+                                                                : ExtractionRule::llava;
+  return extract_answer(text, int(choices.size()), rule);
 }
 
 int choice_or_random(std::optional<int> extracted, int choices, std::string_view id, uint64_t seed) {

@@ -93,12 +93,17 @@ ScienceQaScore score_scienceqa(const ScienceQa& data, const std::string& split,
                                const Predictions& predictions, const std::string& what) {
   const auto& ids = data.split(split);
   require_same_ids(ids, split, predictions, what);
+  std::vector<Problem> problems;
+  for (const auto& id : ids) problems.push_back(data.problem(id));
+  return score_problems(problems, predictions);
+}
+
+ScienceQaScore score_problems(std::span<const Problem> problems, const Predictions& predictions) {
   ScienceQaScore score;
   for (const Column& column : kColumns) score.columns.push_back({column.name});
   std::map<std::string, ScoreRow> topics;
-  for (const auto& id : ids) {
-    const Problem& problem = data.problem(id);
-    const int64_t chosen = predictions.at(id);
+  for (const Problem& problem : problems) {
+    const int64_t chosen = predictions.at(problem.id);
     const bool right = chosen == problem.answer;
     score.invalid += chosen < 0 || chosen >= int64_t(problem.choices.size());
     for (size_t i = 0; i < score.columns.size(); ++i)

@@ -38,4 +38,7 @@ struct ScienceQaScore {
 ScienceQaScore score_scienceqa(const ScienceQa& data, const std::string& split,
                                const Predictions& predictions, const std::string& what);
 
+/// The same for problems at hand, each of which has a prediction.
+ScienceQaScore score_problems(std::span<const Problem> problems, const Predictions& predictions);
+
 }  // namespace dehvf

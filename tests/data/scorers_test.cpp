@@ -56,6 +56,22 @@ TEST(AnswerExtraction, FollowsEachRule) {
   EXPECT_EQ(extract_answer("D", 3, ExtractionRule::memvp), kNone);
 }
 
+TEST(AnswerExtraction, BelongsToThePromptFormat) {
+  const std::vector<std::string> choices{"red", "red shapes", "blue", "Au"};
+  EXPECT_EQ(extract_answer(" B", choices, PromptFormat::qcm_a), 1);
+  EXPECT_EQ(extract_answer("The answer is C.", choices, PromptFormat::qcm_a), kNone);
+  EXPECT_EQ(extract_answer("The answer is C. BECAUSE: no", choices, PromptFormat::qcm_ale), 2);
+  EXPECT_EQ(extract_answer("B", choices, PromptFormat::qcm_ale), kNone);
+  EXPECT_EQ(extract_answer("\n D", choices, PromptFormat::cqm_a), 3);
+  EXPECT_EQ(extract_answer(" As told. The answer is A.", choices, PromptFormat::qcm_lea), 0);
+  EXPECT_EQ(extract_answer("E", choices, PromptFormat::cqm_a), kNone);
+  EXPECT_EQ(extract_answer(" red", choices, PromptFormat::word), 0);
+  EXPECT_EQ(extract_answer("red shapes, two", choices, PromptFormat::word), 1);
+  EXPECT_EQ(extract_answer("redder", choices, PromptFormat::word), kNone);
+  EXPECT_EQ(extract_answer("", choices, PromptFormat::word), kNone);
+  EXPECT_EQ(extract_answer("the blue", choices, PromptFormat::word), kNone);
+}
+
 TEST(AnswerExtraction, RepairsByIdAlone) {
   EXPECT_EQ(choice_or_random(2, 4, "17", 1), 2);
   int counts[5] = {};

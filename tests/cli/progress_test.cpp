@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace dehvf::cli {
@@ -44,10 +45,15 @@ std::string on_a_terminal(const char* no_color, const char* kind) {
     progress.note("kept");
   }
   ::dup2(kept, STDERR_FILENO);
-  char text[512];
-  const ssize_t count = ::read(terminal, text, sizeof text);
+  std::string text;  // which comes in parts
+  char part[512];
+  for (pollfd ready{terminal, POLLIN, 0}; !text.ends_with("kept\r\n") && ::poll(&ready, 1, 10000) > 0;) {
+    const ssize_t count = ::read(terminal, part, sizeof part);
+    if (count <= 0) break;
+    text.append(part, size_t(count));
+  }
   ::close(line), ::close(kept), ::close(terminal);
-  return {text, size_t(std::max<ssize_t>(count, 0))};
+  return text;
 }
 
 TEST(Progress, APipeGetsPlainLines) {

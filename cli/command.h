@@ -15,6 +15,7 @@ void add_demo(CLI::App& program, Action& chosen);
 void add_make_data(CLI::App& program, Action& chosen);
 void add_train(CLI::App& program, Action& chosen);
 void add_eval(CLI::App& program, Action& chosen);
+void add_export(CLI::App& program, Action& chosen);
 void add_report(CLI::App& program, Action& chosen);
 void add_doctor(CLI::App& program, Action& chosen);
 void add_dump(CLI::App& program, Action& chosen);

@@ -2,8 +2,8 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/companions.h"
 #include "cli/model_options.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 #include "models/load.h"
 
@@ -37,17 +37,11 @@ struct Convert {
     return loaded.notes;
   }
 
-  void copy_companions() const {
-    for (const char* name : {"tokenizer.model", "tokenizer.json", "tokenizer_config.json",
-                             "special_tokens_map.json", "generation_config.json", "preprocessor_config.json"})
-      if (fs::exists(from / name)) write_file(to / name, read_file(from / name));
-  }
-
   void run() const {
     require<IoError>(fs::is_directory(from), from.string(), ": wanted a model folder");
     require<ConfigError>(!fs::exists(to) || fs::is_empty(to), to.string(), ": exists and is not empty");
     const auto notes = convert(dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype)));
-    copy_companions();
+    copy_companions(from, to);
     const WeightFolder written(to);
     if (json)
       std::printf("%s\n", Json{{"out", to.string()},

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/io/staged_folder.h"
 #include "core/parallel.h"
 #include "data/png.h"
 
@@ -147,42 +148,6 @@ std::vector<uint64_t> write_images(const SceneWorld& world, const std::vector<Sc
   return hashes;
 }
 
-// A folder beside the wanted one that takes its name in the end, or is removed.
-class FolderInProgress {
- public:
-  explicit FolderInProgress(const std::filesystem::path& wanted) : wanted_(wanted) {
-    std::error_code ignored;
-    require<IoError>(!std::filesystem::exists(wanted) || std::filesystem::is_empty(wanted, ignored),
-                     wanted.string(),
-                     ": wanted a new or empty folder, found something there; remove it or name another");
-    std::string name = wanted.string() + ".XXXXXX";
-    require<IoError>(
-        mkdtemp(name.data()) != nullptr, wanted.string(),
-        ": cannot create a folder beside it; does the folder above exist, and may you write there?");
-    path_ = name;
-    std::filesystem::permissions(path_, std::filesystem::perms(0755), ignored);
-  }
-  ~FolderInProgress() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  FolderInProgress(const FolderInProgress&) = delete;
-  FolderInProgress& operator=(const FolderInProgress&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
-  void finish() {
-    std::error_code error;
-    std::filesystem::rename(path_, wanted_, error);  // replaces an empty folder
-    require<IoError>(!error, wanted_.string(),
-                     ": cannot give the finished folder its name: ", error.message());
-    path_.clear();
-  }
-
- private:
-  std::filesystem::path wanted_, path_;
-};
-
 }  // namespace
 
 std::vector<SceneProblem> plan_scene_data(const SceneWorld& world, const SceneDataConfig& config) {
@@ -213,7 +178,7 @@ uint64_t write_scene_data(const SceneWorld& world, const SceneDataConfig& config
   for (const auto& entry : problems) texts[entry.problem.id] = problem_json(entry.problem);
   const std::string problems_text = texts.dump(1) + "\n", splits_text = split_lists(problems).dump() + "\n";
 
-  FolderInProgress made(folder.has_filename() ? folder : folder.parent_path());
+  StagedFolder made(folder);
   auto hashes = write_images(world, problems, made.path());
   hashes.push_back(XXH3_64bits(problems_text.data(), problems_text.size()));
   hashes.push_back(XXH3_64bits(splits_text.data(), splits_text.size()));

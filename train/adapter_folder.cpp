@@ -1,10 +1,12 @@
 #include "train/adapter_folder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/ops/elementwise.h"
 #include "train/named_tensors.h"
 
 namespace dehvf {
@@ -106,20 +108,48 @@ std::string card_text(const AdapterDescription& d, const AdapterCard& card, int6
   row("image recipe", d.image_recipe), row("prompt format", d.prompt_format);
   row("tower adapters", d.tower_adapters ? "on" : "off");
   for (const auto& [key, value] : d.fusion_options) row(key.c_str(), value);
+  text +=
+      "\n## Use\n\nWith the two models above in folders LLAMA and TOWER, and this one as ADAPTER:\n\n"
+      "    dehvf generate --model LLAMA --tower TOWER --adapter ADAPTER --image cat.png --prompt \"What is "
+      "it?\"\n"
+      "    dehvf eval --config RUN.yaml model=LLAMA tower=TOWER data=SCIENCEQA --adapter ADAPTER\n";
   return card.text.empty() ? text : text + '\n' + card.text + '\n';
+}
+
+bool all_finite(const Tensor& tensor) {
+  const Tensor values = cast(tensor, DType::f32);
+  return std::ranges::all_of(values.span<float>(), [](float x) { return std::isfinite(x); });
+}
+
+void write_parts(const fs::path& folder, const NamedTensors& tensors, const AdapterDescription& description,
+                 const AdapterCard& card) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : tensors) parameters += tensor.count();
+  write_safetensors(folder / kWeights, tensors, {{"format", "dehvf"}});
+  write_file(folder / "README.md", card_text(description, card, parameters));
+  write_json(folder / kConfig, json_of(description, checksum("", tensors)));
 }
 
 }  // namespace
 
 void write_adapter_folder(const fs::path& folder, Module& adapter, const AdapterDescription& description,
                           const AdapterCard& card) {
-  const NamedTensors tensors = tensors_of(adapter);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
-  write_safetensors(folder / kWeights, tensors, {{"format", "dehvf"}});
-  write_file(folder / "README.md", card_text(description, card, count_elements(adapter)));
-  write_json(folder / kConfig, json_of(description, checksum("", tensors)));
+  write_parts(folder, tensors_of(adapter), description, card);
+}
+
+void publish_adapter_folder(const fs::path& from, const fs::path& to, DType dtype, const AdapterCard& card) {
+  const AdapterDescription description = read_adapter_config(from);
+  NamedTensors tensors = read_weights(from);
+  for (auto& [name, tensor] : tensors) {
+    const bool was_finite = all_finite(tensor);
+    tensor = cast(tensor, dtype);
+    require<IoError>(all_finite(tensor) || !was_finite, from.string(), ": ", printable(name),
+                     " has numbers too large for ", dtype, "; try bf16 or f32");
+  }
+  write_parts(to, tensors, description, card);
 }
 
 AdapterDescription read_adapter_config(const fs::path& folder) {
@@ -140,7 +170,9 @@ AdapterDescription read_adapter_config(const fs::path& folder) {
 }
 
 void load_adapter(const fs::path& folder, Module& adapter, bool trainable) {
-  const NamedTensors tensors = read_weights(folder);
+  NamedTensors tensors = read_weights(folder);
+  for (auto& [name, tensor] : tensors)  // published ones may be stored in half the bytes
+    if (tensor.dtype() == DType::bf16 || tensor.dtype() == DType::f16) tensor = cast(tensor, DType::f32);
   NamedShapes wanted;
   for (const auto& [path, parameter] : parameters_of(adapter)) wanted.emplace_back(path, parameter->shape());
   std::ranges::sort(wanted, {}, &NamedShapes::value_type::first);

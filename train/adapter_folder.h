@@ -37,11 +37,16 @@ struct AdapterCard {
 void write_adapter_folder(const std::filesystem::path& folder, Module& adapter,
                           const AdapterDescription& description, const AdapterCard& card = {});
 
+/// A copy of adapter folder `from` for others: its weights in `dtype` (f32, bf16, f16), a card with `card`'s
+/// facts. Throws IoError for a weight that `dtype` cannot hold, before anything is written.
+void publish_adapter_folder(const std::filesystem::path& from, const std::filesystem::path& to, DType dtype,
+                            const AdapterCard& card);
+
 /// Throws IoError for a damaged file, ConfigError for an adapter of another type (PEFT's own among them).
 AdapterDescription read_adapter_config(const std::filesystem::path& folder);
 
-/// Gives every parameter of `adapter` the folder's value. Throws IoError for damage, and ConfigError listing
-/// every missing, extra and mis-shaped tensor; `adapter` is then unchanged.
+/// Gives every parameter of `adapter` the folder's value, in f32 whatever it is stored in. Throws IoError for
+/// damage, and ConfigError listing every missing, extra and mis-shaped tensor; `adapter` is then unchanged.
 void load_adapter(const std::filesystem::path& folder, Module& adapter, bool trainable);
 
 /// Throws Error unless the folder reads back as exactly this adapter, naming the first difference.

@@ -18,6 +18,7 @@ set(DEHVF_CXX_OPTIONS ${DEHVF_WARNINGS} ${DEHVF_MARCH} -ffp-contract=off)
 if(DEHVF_SANITIZE)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DEHVF_SANITIZE}>
                       $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>)
+  list(APPEND DEHVF_CXX_OPTIONS -Wno-maybe-uninitialized)  # instrumented code of std::function sets it off
   add_link_options(-fsanitize=${DEHVF_SANITIZE})
 endif()
 

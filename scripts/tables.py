@@ -68,8 +68,24 @@ def times(results):
     return "\n".join(out)
 
 
+def rates(results):
+    """Of scripts/demo_rates: image accuracy by peak rate, the best of each row in bold."""
+    rows = results["rows"]
+    tried = sorted({row["rate"] for row in rows})
+    head = ["row", "data", *(f"{rate:g}" for rate in tried)]
+    out = ["| " + " | ".join(head) + " |", "|---|---" + "|--:" * len(tried) + "|"]
+    for name, data in sorted({(row["name"], row["data"]) for row in rows}):
+        found = {row["rate"]: row["accuracy_image"] for row in rows if (row["name"], row["data"]) == (name, data)}
+        best = max(found, key=found.get)
+        cells = [f"**{percent(found[rate])}**" if rate == best else percent(found.get(rate)) for rate in tried]
+        out.append("| " + " | ".join([cell(name), HEADINGS.get(data, data), *cells]) + " |")
+    return "\n".join(out)
+
+
 def tables_of(path):
     results = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    if results.get("what") == "demo_rates":
+        return rates(results)
     if results.get("what") == "toy_step":
         return times(results)
     rows = results["rows"]

@@ -51,7 +51,7 @@ Comparison::Comparison(std::filesystem::path llama, std::filesystem::path tower,
     train_.back().image = pictures.add(problem);
   }
   train_pixels_ = load_pixels(pictures.paths, recipe_);
-  test_ = read_set(data, "test");
+  test_ = read_set(data, options_.split);
 }
 
 Comparison::Set Comparison::read_set(const ScienceQa& data, const std::string& split) const {
@@ -141,10 +141,10 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
                       .micro_batch = options_.batch,
                       .seed = random_key({seed, 11}),
                       .by_length = false});
-    Trainer trainer(
-        task, {.steps = options_.steps,
-               .schedule = {.peak = options_.rate, .warmup = options_.steps / 10, .steps = options_.steps},
-               .adamw = {.beta2 = 0.95}});
+    Trainer trainer(task,
+                    {.steps = options_.steps,
+                     .schedule = {.peak = spec.rate, .warmup = options_.steps / 10, .steps = options_.steps},
+                     .adamw = {.beta2 = 0.95}});
     trainer.run([&](const StepReport& report) {
       curve.add(report);
       progress(spec, report);
@@ -159,6 +159,7 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   rows[0].update({{"name", spec.name},
                   {"title", spec.title},
                   {"steps", looks ? options_.steps : 0},
+                  {"rate", looks ? spec.rate : 0},
                   {"loss", curve.points()},
                   {"options", model.options().config.resolved()},
                   {"tower_adapters", spec.tower_adapters},

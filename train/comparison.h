@@ -19,14 +19,15 @@ struct RowSpec {
   std::string fusion = "dehvf";
   std::map<std::string, std::string> options;  // of the operator
   bool tower_adapters = false;
+  double rate = 4e-3;  // peak
   std::vector<std::pair<std::string, Show>>
       controls;  // further evaluations of the trained adapter: row name, how
 };
 
 struct ComparisonOptions {
   int64_t steps = 1000, batch = 64;
-  double rate = 4e-3;
-  int examples = 6;  // kept for the report, of the row named "dehvf"
+  std::string split = "test";  // that rows are judged on
+  int examples = 6;            // kept for the report, of the row named "dehvf"
 };
 
 /// What every row shares: the models' folders, the tokenizer and a data set in ScienceQA's layout.

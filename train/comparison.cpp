@@ -13,6 +13,8 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+constexpr int64_t kExchanges = 8;
+
 double share(int64_t right, int64_t of) { return of == 0 ? 0 : double(right) / double(of); }
 
 // The mean loss of every ten steps: batches of text questions and of pictures alternate, and single losses
@@ -83,31 +85,38 @@ FusedModel Comparison::make_model(const RowSpec& spec) const {
 Json Comparison::evaluate(const FusedModel& model, const PictureSource* pictures, Show show,
                           std::vector<Ranking>* rankings) const {
   const int64_t count = pictures ? pictures->count() : 0;
-  const auto picture_of = [&](size_t i) { return shown_picture(show, test_.questions[i].image, count); };
-  const auto ranked = rank_choices(model, test_.questions, pictures, picture_of);
+  // A single exchange hits some right pictures by chance, more or fewer: several are averaged.
+  const int64_t exchanges = show == Show::shuffled ? kExchanges : 1;
   std::map<std::string, std::pair<int64_t, int64_t>> parts;  // right, of
-  for (size_t i = 0; i < ranked.size(); ++i) {
-    const bool right = ranked[i].chosen == test_.questions[i].answer,
-               with_image = test_.questions[i].image >= 0;
-    for (const std::string& part : {std::string(with_image ? "image" : "text"), std::string("all"),
-                                    "topic " + test_.problems[i].topic}) {
-      parts[part].first += right;
-      ++parts[part].second;
+  for (int64_t exchange = 0; exchange < exchanges; ++exchange) {
+    const auto picture_of = [&](size_t i) {
+      return shown_picture(show, test_.questions[i].image, count, exchange * count / exchanges);
+    };
+    const auto ranked = rank_choices(model, test_.questions, pictures, picture_of);
+    for (size_t i = 0; i < ranked.size(); ++i) {
+      const bool right = ranked[i].chosen == test_.questions[i].answer,
+                 with_image = test_.questions[i].image >= 0;
+      for (const std::string& part : {std::string(with_image ? "image" : "text"), std::string("all"),
+                                      "topic " + test_.problems[i].topic}) {
+        parts[part].first += right;
+        ++parts[part].second;
+      }
     }
+    if (rankings) *rankings = ranked;
   }
   const auto [right, of] = parts["image"];
-  const Interval interval = wilson_95(right, of);
+  const int64_t questions = of / exchanges;  // the same questions each time: they are what an interval counts
+  const Interval interval = wilson_95(right / exchanges, questions);
   Json row{{"accuracy_image", share(right, of)},
            {"accuracy_text", share(parts["text"].first, parts["text"].second)},
            {"accuracy_all", share(parts["all"].first, parts["all"].second)},
            {"low95", interval.low},
            {"high95", interval.high},
-           {"right_image", right},
-           {"of_image", of},
+           {"right_image", right / exchanges},
+           {"of_image", questions},
            {"by_topic", Json::object()}};
   for (const auto& [part, counts] : parts)
     if (part.starts_with("topic ")) row["by_topic"][part.substr(6)] = share(counts.first, counts.second);
-  if (rankings) *rankings = ranked;
   return row;
 }
 

@@ -101,10 +101,12 @@ const char* title_of(Show show) {
   return "";
 }
 
-int32_t shown_picture(Show show, int32_t own, int64_t count) {
+int32_t shown_picture(Show show, int32_t own, int64_t count, int64_t further) {
   if (own < 0 || show == Show::none) return -1;
   if (show == Show::blank) return PictureSource::kBlank;
-  return show == Show::shuffled ? int32_t((own + count / 2) % count) : own;
+  if (show == Show::own || count < 2) return own;
+  const int64_t places = 1 + (count / 2 - 1 + further) % (count - 1);
+  return int32_t((own + places) % count);
 }
 
 std::vector<Ranking> rank_choices(const FusedModel& model, std::span<const Question> questions,

@@ -20,6 +20,8 @@ TEST(Evaluate, ExchangedPicturesAreNobodysOwn) {
       EXPECT_NE(shown, own);
       EXPECT_TRUE(shown >= 0 && shown < count);
       seen.insert(shown);
+      for (const int64_t further : {1, 2, 7, 100})
+        EXPECT_NE(shown_picture(Show::shuffled, own, count, further), own);
       EXPECT_EQ(shown_picture(Show::own, own, count), own);
       EXPECT_EQ(shown_picture(Show::blank, own, count), PictureSource::kBlank);
       EXPECT_EQ(shown_picture(Show::none, own, count), -1);

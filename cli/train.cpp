@@ -7,6 +7,7 @@
 #include "cli/run_options.h"
 #include "core/io/file.h"
 #include "core/random.h"
+#include "train/insight.h"
 #include "train/run.h"
 #include "train/session.h"
 
@@ -26,6 +27,9 @@ struct Train : RunOptions {
     for (const std::string& note : run.notes()) progress.note("note: " + note);
     initialise(run.model(), random_key({c.batches.seed, 10}));
     const SplitData data = run.load(c.train_split, Use::training);
+    if (data.pictures && !data.pictures->cached() && !run.model().adapters())
+      progress.note(
+          "note: the levels of all pictures are too large to be kept; they are computed every step");
     std::filesystem::create_directories(c.out);
     write_file(c.out / "config.yaml", c.resolved());
     AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), c.batches);
@@ -35,6 +39,7 @@ struct Train : RunOptions {
                            .schedule = {c.rate, int64_t(c.warmup_epochs * per_epoch), steps},
                            .adamw = {.weight_decay = c.weight_decay},
                            .clip = c.clip});
+    InsightWatch watch(run.model(), data.pictures.get(), data.examples);
     RunLog log(c.out);
     std::signal(SIGTERM, [](int) { asked_to_stop = 1; });
     std::signal(SIGINT, [](int) { asked_to_stop = 1; });
@@ -53,7 +58,8 @@ struct Train : RunOptions {
                                              last = report;
                                              progress.step(report.step, concat("loss ", report.loss));
                                            },
-                                       .note = [&](const std::string& text) { progress.note(text); }});
+                                       .note = [&](const std::string& text) { progress.note(text); },
+                                       .look = [&](int64_t step) { return watch.look(step); }});
     if (!finished) return progress.note("stopped; continue with --resume auto");
     const AdapterDescription description = run.description(steps);
     write_adapter_folder(c.out / "adapter", run.model(), description);

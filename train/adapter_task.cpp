@@ -47,8 +47,42 @@ AdapterTask::AdapterTask(FusedModel& model, Module& trained, const std::vector<E
                        "training: micro-batch ", options.micro_batch, " of batch ", options.batch);
 }
 
+void AdapterTask::start_decoding() {
+  std::vector<int32_t> order;
+  BatchSequence future = sequence_;
+  for (const int64_t epoch = future.cursor().epoch; future.cursor().epoch == epoch;)
+    for (int64_t i : future.next())
+      if (examples_[size_t(i)].image != -1) order.push_back(examples_[size_t(i)].image);
+  decoded_ = std::make_unique<Prefetch<Tensor>>(
+      int64_t(order.size()), options_.ahead, options_.decoders,
+      [pictures = pictures_, order](int64_t i) { return pictures->pixels(order[size_t(i)]); });
+}
+
+Tensor AdapterTask::next_pixels() {
+  std::vector<Tensor> pictures;
+  for (int64_t i : chosen_)
+    if (examples_[size_t(i)].image != -1) pictures.push_back(*decoded_->next());
+  if (pictures.empty()) return {};
+  const Shape& one = pictures[0].shape();
+  const Tensor all({int64_t(pictures.size()), one[0], one[1], one[2]}, pictures[0].dtype());
+  for (size_t i = 0; i < pictures.size(); ++i) copy_into(pictures[i], all[int64_t(i)]);
+  return all;
+}
+
+TowerLevels AdapterTask::levels(std::span<const int32_t> pictures, size_t first_sample) const {
+  if (pictures.empty()) return {};
+  const std::vector<int64_t> ids(pictures.begin(), pictures.end());
+  const TowerDropout dropout{options_.seed, step_, tensor_of(ids)};
+  if (pictures_->cached()) return pictures_->levels(pictures, dropout);
+  const auto begin = std::count_if(chosen_.begin(), chosen_.begin() + int64_t(first_sample),
+                                   [&](int64_t i) { return examples_[size_t(i)].image != -1; });
+  return pictures_->levels(pixels_.slice(begin, begin + int64_t(pictures.size())), dropout);
+}
+
 int AdapterTask::prepare(uint64_t step) {
   step_ = step;
+  const bool decodes = pictures_ && !pictures_->cached();
+  if (decodes && (!decoded_ || sequence_.cursor().batch == 0)) start_decoding();
   chosen_ = sequence_.next();
   tokens_ = labelled_ = 0;
   for (int64_t i : chosen_) {
@@ -57,6 +91,7 @@ int AdapterTask::prepare(uint64_t step) {
   }
   require<ConfigError>(labelled_ > 0, "training: step ", step,
                        " has no labelled token; check the prompt format and its answers");
+  if (decodes) pixels_ = next_pixels();
   return int((int64_t(chosen_.size()) + options_.micro_batch - 1) / options_.micro_batch);
 }
 
@@ -75,11 +110,7 @@ Variable AdapterTask::loss(int micro_batch) {
   }
   const PackedExamples packed = pack_with_pictures(tokens, images, ids);
   const ForwardOptions forward{.training = true, .seed = options_.seed, .step = step_, .mode = options_.mode};
-  TowerLevels levels;
-  if (pictures_ && !packed.pictures.empty()) {
-    std::vector<int64_t> picture_ids(packed.pictures.begin(), packed.pictures.end());
-    levels = pictures_->levels(packed.pictures, {options_.seed, step_, tensor_of(picture_ids)});
-  }
+  const TowerLevels levels = this->levels(packed.pictures, begin);
   const Variable losses =
       model_.losses(packed.batch, supervised(packed.batch, labels), model_.see(levels), forward);
   return scale(sum_all(losses), 1.0 / double(labelled_));
@@ -96,6 +127,7 @@ void AdapterTask::seek(const std::string& cursor) {
   long long epoch = 0, batch = 0;
   require<IoError>(std::sscanf(cursor.c_str(), "%lld %lld %llu", &epoch, &batch, &fingerprint) == 3,
                    "checkpoint: '", cursor, "' is not a place in the data");
+  decoded_.reset();
   at.epoch = epoch, at.batch = batch, at.fingerprint = fingerprint;
   sequence_.seek(at);
 }

@@ -1,7 +1,10 @@
 // Teaching an adapter between frozen models: batches of examples, their pictures, the mean loss of the step.
 #pragma once
 
+#include <memory>
+
 #include "data/length_buckets.h"
+#include "data/prefetch.h"
 #include "train/examples.h"
 #include "train/picture_source.h"
 #include "train/trainer.h"
@@ -15,6 +18,7 @@ class AdapterTask : public Task {
     uint64_t seed = 0;
     SegmentMode mode = SegmentMode::keep;
     bool by_length = true;  // batches of similar length; else mixed, which small data sets learn better from
+    int ahead = 64, decoders = 2;  // pictures decoded ahead, and threads for it; no result depends on them
   };
 
   /// `trained` is the model (its adapter) or, to pre-train, its language model. `pictures` may be null when
@@ -30,6 +34,10 @@ class AdapterTask : public Task {
   void seek(const std::string& cursor) override;
 
  private:
+  void start_decoding();
+  Tensor next_pixels();
+  TowerLevels levels(std::span<const int32_t> pictures, size_t first_sample) const;
+
   FusedModel& model_;
   Module& trained_;
   const std::vector<Example>& examples_;
@@ -37,8 +45,10 @@ class AdapterTask : public Task {
   Options options_;
   BatchSequence sequence_;
   std::vector<int64_t> chosen_;  // of this step
+  Tensor pixels_;                // of the step's pictures in their order, where they are not cached
   uint64_t step_ = 0;
   int64_t tokens_ = 0, labelled_ = 0;
+  std::unique_ptr<Prefetch<Tensor>> decoded_;  // the pictures that are left of this epoch
 };
 
 /// The examples as one packed batch, and their pictures in the order the batch counts them.

@@ -1,6 +1,8 @@
 #include "train/insight.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/ops/optimizer.h"
 #include "layers/fusion/fuser.h"
@@ -9,36 +11,40 @@
 namespace dehvf {
 namespace {
 
-constexpr size_t kQuestions = 128;
+constexpr size_t kQuestions = 128, kWatched = 8;
 
-// Mean over images of weights [images, layers, positions, levels], and the mean entropy of each layer's rows.
-void add_fuser(const Tensor& weights, Json& result) {
-  const int64_t images = weights.size(0), layers = weights.size(1), positions = weights.size(2),
-                levels = weights.size(3);
-  Json means = Json::array(), entropies = Json::array();
-  const auto at = [&](int64_t i, int64_t l, int64_t p, int64_t g) {
-    return double(weights.data<float>()[((i * layers + l) * positions + p) * levels + g]);
-  };
-  for (int64_t l = 0; l < layers; ++l) {
-    double entropy = 0;
+double entropy_of(std::span<const float> weights) {
+  double entropy = 0;
+  for (const double w : weights)
+    if (w > 0) entropy -= w * std::log(w);
+  return entropy;
+}
+
+std::vector<double> layer_entropies(const Tensor& weights) {
+  const int64_t images = weights.size(0), layers = weights.size(1), rows = weights.size(2);
+  std::vector<double> entropies(static_cast<size_t>(layers));
+  for (int64_t i = 0; i < images; ++i)
+    for (int64_t l = 0; l < layers; ++l)
+      for (int64_t p = 0; p < rows; ++p)
+        entropies[size_t(l)] += entropy_of(weights[i][l][p].span<float>()) / double(images * rows);
+  return entropies;
+}
+
+// [layers][positions][levels], the mean over images.
+Json mean_weights(const Tensor& weights) {
+  const int64_t images = weights.size(0);
+  Json means = Json::array();
+  for (int64_t l = 0; l < weights.size(1); ++l) {
     means.push_back(Json::array());
-    for (int64_t p = 0; p < positions; ++p) {
-      Json row = Json::array();
-      for (int64_t g = 0; g < levels; ++g) {
-        double sum = 0;
-        for (int64_t i = 0; i < images; ++i) {
-          const double w = at(i, l, p, g);
-          sum += w;
-          if (w > 0) entropy -= w * std::log(w);
-        }
-        row.push_back(sum / double(images));
-      }
+    for (int64_t p = 0; p < weights.size(2); ++p) {
+      std::vector<double> row(size_t(weights.size(3)));
+      for (int64_t i = 0; i < images; ++i)
+        for (size_t g = 0; g < row.size(); ++g)
+          row[g] += double(weights[i][l][p].span<float>()[g]) / double(images);
       means.back().push_back(row);
     }
-    entropies.push_back(entropy / double(images * positions));
   }
-  result["fuser_weights"] = means;
-  result["fuser_entropy"] = entropies;
+  return means;
 }
 
 // The level (counted from 0) that the first weight of each layer stands for.
@@ -64,7 +70,8 @@ struct Gathered {
     const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
     const VisualRowsTensors tensors{value(rows.slot_keys),    value(rows.slot_values), value(rows.image_keys),
                                     value(rows.image_values), value(rows.basis),       value(rows.bias)};
-    const Tensor active = activate(visual_rows(u, tensors, rows.plan).scores, rows.plan.activation);
+    const Tensor active =
+        cast(activate(visual_rows(u, tensors, rows.plan).scores, rows.plan.activation), DType::f32);
     use.resize(size_t(active.size(1)));
     for (int64_t i = 0; i < active.count(); ++i)
       use[size_t(i % active.size(1))] += std::fabs(double(active.data<float>()[i])) / double(active.size(0));
@@ -73,26 +80,14 @@ struct Gathered {
 
 }  // namespace
 
-Json insight(const FusedModel& model, const PictureSource& pictures, std::span<const Question> questions) {
-  std::vector<std::vector<int32_t>> prompts;
-  std::vector<int32_t> images;
-  std::vector<int64_t> ids;
-  for (const Question& question : questions) {
-    if (question.image < 0 || prompts.size() == kQuestions) continue;
-    prompts.push_back(question.prompt);
-    images.push_back(question.image);
-    ids.push_back(question.id);
-  }
-  Json result = Json::object();
-  if (prompts.empty()) return result;
+Insight look_inside(const FusedModel& model, const PictureSource& pictures, const Prompts& prompts) {
   const NoGrad no_grad;
-  const PackedExamples packed = pack_with_pictures(prompts, images, ids);
+  const PackedExamples packed = pack_with_pictures(prompts.tokens, prompts.images, prompts.ids);
   const Vision vision = model.see(pictures.levels(packed.pictures));
+  Insight result;
   if (vision.state.fuser_weights.defined()) {
-    const Tensor weights = vision.state.fuser_weights.value();
-    add_fuser(weights, result);
-    result["fuser_levels"] = model.tower().config().layers;
-    result["fuser_first_level"] = first_levels(model, int(weights.size(1)), int(weights.size(3)));
+    result.fuser_weights = cast(vision.state.fuser_weights.value(), DType::f32);
+    result.fuser_entropy = layer_entropies(result.fuser_weights);
   }
   Gathered gathered;
   ForwardOptions options;
@@ -100,11 +95,69 @@ Json insight(const FusedModel& model, const PictureSource& pictures, std::span<c
     gathered.look(u, rows, ffn, added);
   };
   model.llama().forward(packed.batch, model.llama().embed(packed.batch.tokens), vision, options);
-  if (gathered.ratios.empty()) return result;
   for (double& use : gathered.use) use /= double(gathered.ratios.size());
-  result["row_ratio"] = gathered.ratios;
-  result["slot_use"] = gathered.use;
+  result.row_ratio = std::move(gathered.ratios);
+  result.slot_use = std::move(gathered.use);
   return result;
+}
+
+Json insight(const FusedModel& model, const PictureSource& pictures, std::span<const Question> questions) {
+  Prompts prompts;
+  for (const Question& question : questions) {
+    if (question.image < 0 || prompts.tokens.size() == kQuestions) continue;
+    prompts.tokens.push_back(question.prompt);
+    prompts.images.push_back(question.image);
+    prompts.ids.push_back(question.id);
+  }
+  Json result = Json::object();
+  if (prompts.tokens.empty()) return result;
+  const Insight found = look_inside(model, pictures, prompts);
+  if (const Tensor& weights = found.fuser_weights; weights.defined()) {
+    result["fuser_weights"] = mean_weights(weights);
+    result["fuser_entropy"] = found.fuser_entropy;
+    result["fuser_levels"] = model.tower().config().layers;
+    result["fuser_first_level"] = first_levels(model, int(weights.size(1)), int(weights.size(3)));
+  }
+  if (found.row_ratio.empty()) return result;
+  result["row_ratio"] = found.row_ratio;
+  result["slot_use"] = found.slot_use;
+  return result;
+}
+
+bool fuser_collapsed(const Insight& insight) {
+  if (!insight.fuser_weights.defined() || insight.fuser_weights.size(3) < 2) return false;
+  const double limit = kCollapsedEntropy * std::log(double(insight.fuser_weights.size(3)));
+  return std::ranges::all_of(insight.fuser_entropy, [&](double entropy) { return entropy < limit; });
+}
+
+InsightWatch::InsightWatch(const FusedModel& model, const PictureSource* pictures,
+                           std::span<const Example> examples)
+    : model_(model), pictures_(pictures) {
+  for (const Example& example : examples) {
+    if (example.image < 0 || prompts_.tokens.size() == kWatched) continue;
+    prompts_.tokens.push_back(example.tokens);
+    prompts_.images.push_back(example.image);
+    prompts_.ids.push_back(example.id);
+  }
+}
+
+Findings InsightWatch::look(int64_t step) {
+  if (!pictures_ || prompts_.tokens.empty() || step < next_) return {};
+  next_ = step + kLookEvery;
+  const Insight found = look_inside(model_, *pictures_, prompts_);
+  Findings findings;
+  const auto add = [&](const char* tag, const std::vector<double>& layers) {
+    for (size_t l = 0; l < layers.size(); ++l)
+      findings.scalars[concat(tag, "/layer_", l < 10 ? "0" : "", l)] = layers[l];
+  };
+  add("fuser_entropy", found.fuser_entropy);
+  add("row_ratio", found.row_ratio);
+  const bool before = std::exchange(collapsed_, fuser_collapsed(found));
+  if (collapsed_ && !before)
+    findings.notes.push_back(
+        concat("warning: the fuser's weights have collapsed: in every layer nearly all weight is on one of ",
+               found.fuser_weights.size(3), " levels (step ", step, "); lower train.rate"));
+  return findings;
 }
 
 }  // namespace dehvf

@@ -74,25 +74,62 @@ void load_adapter_of(const ModelFiles& files, FusedModel& model, DType dtype) {
   }
 }
 
-std::optional<ImageRecipe> recipe_of(const ModelFiles& files, const AdapterDescription& adapter,
-                                     int64_t size) {
-  std::optional<ImageRecipe> recipe;
-  const fs::path config = files.tower / "preprocessor_config.json";
-  if (fs::exists(config)) recipe = recipe_from_json(read_json(config), config.string());
-  if (!adapter.image_recipe.empty() && (!recipe || recipe->name != adapter.image_recipe))
-    recipe = image_recipe(adapter.image_recipe, int(size));
-  return recipe;
+// The name that stands for `recipe` on disk: of the recipe that does the same, empty for a tower's own.
+std::string known_name(const ImageRecipe& recipe) {
+  for (const char* name : {"clip_crop", "llava_pad", "memvp", "plain"})
+    if (recipe_mismatch(recipe, image_recipe(name, recipe.size)).empty()) return name;
+  return {};
 }
 
-void compare_weights(const WeightFolder& weights, const std::string& trained_on,
+void compare_weights(const fs::path& folder, const std::string& found, const std::string& trained_on,
                      std::vector<std::string>& notes) {
-  if (!trained_on.empty() && weights.fingerprint() != trained_on)
-    notes.push_back(concat(weights.path().string(),
-                           ": other weights than those that the adapter was trained on (fingerprint ",
-                           weights.fingerprint(), ", wanted ", printable(trained_on), ")"));
+  if (!trained_on.empty() && found != trained_on)
+    notes.push_back(concat(folder.string(),
+                           ": other weights than those that the adapter was trained on (fingerprint ", found,
+                           ", wanted ", printable(trained_on), ")"));
 }
 
 }  // namespace
+
+FrozenFolders::FrozenFolders(const fs::path& llama, const fs::path& tower)
+    : llama_(llama), llama_config_(llama_config_of(llama_, notes_)) {
+  if (tower.empty()) return;
+  tower_.emplace(tower);
+  tower_config_ = read_clip_config(tower);
+}
+
+std::unique_ptr<FusedModel> FrozenFolders::make(FusedModelOptions options) const {
+  return std::make_unique<FusedModel>(llama_config_, tower_config_, std::move(options));
+}
+
+void FrozenFolders::load(FusedModel& model, DType dtype) {
+  load_weights(model.llama(), llama_, dtype, notes_);
+  if (tower_) load_weights(model.tower(), *tower_, dtype, notes_);
+}
+
+std::optional<ImageRecipe> FrozenFolders::recipe(const std::string& name, bool mismatch_is_meant) {
+  if (!tower_) return {};
+  const fs::path path = tower_->path() / "preprocessor_config.json";
+  std::optional<ImageRecipe> own;
+  if (fs::exists(path)) own = recipe_from_json(read_json(path), path.string());
+  std::optional<ImageRecipe> chosen = own;
+  if (!name.empty())
+    chosen = image_recipe(name, int(tower_config_.image));
+  else if (own)
+    chosen->name = known_name(*own);
+  else
+    return {};
+  require<ConfigError>(chosen->size == tower_config_.image, tower_->path().string(),
+                       ": pictures are prepared at ", chosen->size, " pixels, and the tower takes ",
+                       tower_config_.image);
+  const std::string mismatch = own ? recipe_mismatch(*chosen, *own) : "";
+  require<ConfigError>(mismatch.empty() || mismatch_is_meant ||
+                           (chosen->mean == own->mean && chosen->deviation == own->deviation),
+                       path.string(), ": ", mismatch,
+                       "; leave image_recipe out, or say image_mismatch=true if it is meant");
+  if (!mismatch.empty()) notes_.push_back(mismatch);
+  return chosen;
+}
 
 OpenedModel open_model(const ModelFiles& files, DType dtype) {
   require<ConfigError>(
@@ -103,28 +140,19 @@ OpenedModel open_model(const ModelFiles& files, DType dtype) {
   const AdapterDescription description = description_of(files);
   require<ConfigError>(description.fusion == "none" || !files.tower.empty(), "fusion ",
                        printable(description.fusion), " looks at a tower, and none is given");
+  FrozenFolders folders(files.llama, files.tower);
   OpenedModel opened;
-  const WeightFolder llama(files.llama);
-  const LlamaConfig llama_config = llama_config_of(llama, opened.notes);
-  const ClipConfig tower_config = files.tower.empty() ? ClipConfig{} : read_clip_config(files.tower);
-  opened.model =
-      std::make_unique<FusedModel>(llama_config, tower_config,
-                                   FusedModelOptions{.fusion = description.fusion,
-                                                     .config = FusionConfig(description.fusion_options),
-                                                     .tower_adapters = description.tower_adapters,
-                                                     .adapters = tower_adapters_of(description)});
-  FusedModel& model = *opened.model;
-  if (!files.adapter.empty()) load_adapter_of(files, model, dtype);
-  load_weights(model.llama(), llama, dtype, opened.notes);
-  compare_weights(llama, description.base_fingerprint, opened.notes);
-  if (files.tower.empty()) return opened;
-  const WeightFolder tower(files.tower);
-  load_weights(model.tower(), tower, dtype, opened.notes);
-  compare_weights(tower, description.tower_fingerprint, opened.notes);
-  opened.recipe = recipe_of(files, description, tower_config.image);
-  require<ConfigError>(!opened.recipe || opened.recipe->size == tower_config.image, files.tower.string(),
-                       ": pictures are prepared at ", opened.recipe ? opened.recipe->size : 0,
-                       " pixels, and the tower takes ", tower_config.image);
+  opened.model = folders.make({.fusion = description.fusion,
+                               .config = FusionConfig(description.fusion_options),
+                               .tower_adapters = description.tower_adapters,
+                               .adapters = tower_adapters_of(description)});
+  if (!files.adapter.empty()) load_adapter_of(files, *opened.model, dtype);
+  opened.recipe = folders.recipe(description.image_recipe, /*mismatch_is_meant=*/true);
+  folders.load(*opened.model, dtype);
+  compare_weights(files.llama, folders.llama_fingerprint(), description.base_fingerprint, folders.notes());
+  if (!files.tower.empty())
+    compare_weights(files.tower, folders.tower_fingerprint(), description.tower_fingerprint, folders.notes());
+  opened.notes = std::move(folders.notes());
   return opened;
 }
 

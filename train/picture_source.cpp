@@ -2,6 +2,7 @@
 
 #include "core/ops/rows.h"
 #include "core/parallel.h"
+#include "data/prefetch.h"
 
 namespace dehvf {
 
@@ -12,37 +13,69 @@ Tensor load_pixels(std::span<const std::filesystem::path> paths, const ImageReci
   return pixels;
 }
 
-PictureSource::PictureSource(const FusedModel& model, Tensor pixels, bool cached) : model_(model) {
-  const Shape& shape = pixels.shape();
-  pixels_ = zeros(shape.with(0, shape[0] + 1), pixels.dtype());
-  copy_into(pixels, pixels_.slice(0, shape[0]));
-  if (!cached) return;
+PictureSource::PictureSource(const FusedModel& model, Tensor pixels, bool cached)
+    : PictureSource(
+          model, [pixels](int32_t picture) { return pixels[picture]; }, pixels.size(0),
+          {pixels.size(1), pixels.size(2), pixels.size(3)}, cached) {}
+
+PictureSource::PictureSource(const FusedModel& model, std::vector<std::filesystem::path> paths,
+                             const ImageRecipe& recipe, bool cached)
+    : PictureSource(
+          model,
+          [paths, recipe](int32_t picture) { return preprocess(read_image(paths[size_t(picture)]), recipe); },
+          int64_t(paths.size()), {3, recipe.size, recipe.size}, cached) {}
+
+PictureSource::PictureSource(const FusedModel& model, std::function<Tensor(int32_t)> read, int64_t count,
+                             Shape shape, bool cached)
+    : model_(model), read_(std::move(read)), count_(count), shape_(shape) {
+  if (cached) fill_cache();
+}
+
+void PictureSource::fill_cache() {
   constexpr int64_t kAtOnce = 256;
   const NoGrad no_grad;
-  for (int64_t begin = 0; begin < pixels_.size(0); begin += kAtOnce) {
-    const int64_t end = std::min(pixels_.size(0), begin + kAtOnce);
-    const TowerLevels part = model_.look(pixels_.slice(begin, end));
+  const int64_t all = count_ + 1;
+  Prefetch<Tensor> ahead(all, 2 * kAtOnce, cpu_threads(),
+                         [&](int64_t i) { return pixels(i == count_ ? kBlank : int32_t(i)); });
+  for (int64_t begin = 0; begin < all; begin += kAtOnce) {
+    const int64_t end = std::min(all, begin + kAtOnce);
+    const Tensor chunk({end - begin, shape_[0], shape_[1], shape_[2]}, DType::f32);
+    for (int64_t i = 0; i < end - begin; ++i) copy_into(*ahead.next(), chunk[i]);
+    const TowerLevels part = model_.look(chunk);
     if (begin == 0) {
       cache_ = part;
       for (auto& [level, value] : cache_.after_block)
-        value = Variable(Tensor(value.shape().with(0, pixels_.size(0)), value.dtype()));
+        value = Variable(Tensor(value.shape().with(0, all), value.dtype()));
     }
     for (const auto& [level, value] : part.after_block)
       copy_into(value.value(), cache_.after_block.at(level).value().slice(begin, end));
   }
 }
 
+Tensor PictureSource::pixels(int32_t picture) const {
+  return picture == kBlank ? zeros(shape_) : read_(picture);
+}
+
 TowerLevels PictureSource::levels(std::span<const int32_t> pictures, const TowerDropout& dropout) const {
   if (pictures.empty()) return {};
+  if (!cached()) {
+    const Tensor chosen({int64_t(pictures.size()), shape_[0], shape_[1], shape_[2]}, DType::f32);
+    parallel_for(int64_t(pictures.size()),
+                 [&](int64_t i) { copy_into(pixels(pictures[size_t(i)]), chosen[i]); });
+    return levels(chosen, dropout);
+  }
   std::vector<int32_t> chosen(pictures.begin(), pictures.end());
   for (int32_t& picture : chosen)
-    if (picture == kBlank) picture = int32_t(pixels_.size(0)) - 1;
+    if (picture == kBlank) picture = int32_t(count_);
   const Tensor index = tensor_of(chosen);
-  if (cache_.after_block.empty()) return model_.look(gather_rows(pixels_, index), dropout);
   TowerLevels result = cache_;
   result.images = index.count();
   for (auto& [level, value] : result.after_block) value = Variable(gather_rows(value.value(), index));
   return result;
+}
+
+TowerLevels PictureSource::levels(const Tensor& pixels, const TowerDropout& dropout) const {
+  return model_.look(pixels, dropout);
 }
 
 }  // namespace dehvf

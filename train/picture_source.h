@@ -1,6 +1,7 @@
 // The pictures of a data set as the tower's levels: computed once and kept, or from pixels in every step.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,19 +15,35 @@ Tensor load_pixels(std::span<const std::filesystem::path> paths, const ImageReci
 
 class PictureSource {
  public:
-  /// With `cached` all levels are computed now and kept: only right where nothing in the tower is trained.
+  /// Pixels in memory. With `cached` all levels are computed now and kept: only right where nothing in the
+  /// tower is trained.
   PictureSource(const FusedModel& model, Tensor pixels, bool cached);
+  /// Pictures in files, decoded when they are asked for; with `cached` once, now, ahead of the tower.
+  PictureSource(const FusedModel& model, std::vector<std::filesystem::path> paths, const ImageRecipe& recipe,
+                bool cached);
 
-  int64_t count() const { return pixels_.size(0) - 1; }  // without the blank one
-  /// Levels of the pictures named, in that order; no pictures, no levels. An index of kBlank is a picture of
-  /// zeros.
+  int64_t count() const { return count_; }
+  bool cached() const { return !cache_.after_block.empty(); }
+
+  /// f32 [3, side, side]; an index of kBlank is a picture of zeros. From any thread. Throws IoError naming
+  /// the file.
+  Tensor pixels(int32_t picture) const;
+  /// Levels of the pictures named, in that order; no pictures, no levels.
   TowerLevels levels(std::span<const int32_t> pictures, const TowerDropout& dropout = {}) const;
+  /// The same where the pixels [pictures, 3, side, side] were fetched before; not for a cached source.
+  TowerLevels levels(const Tensor& pixels, const TowerDropout& dropout) const;
   static constexpr int32_t kBlank = -2;
 
  private:
+  PictureSource(const FusedModel& model, std::function<Tensor(int32_t)> read, int64_t count, Shape shape,
+                bool cached);
+  void fill_cache();
+
   const FusedModel& model_;
-  Tensor pixels_;      // the last picture is blank
-  TowerLevels cache_;  // of all pictures; no levels when not cached
+  std::function<Tensor(int32_t)> read_;
+  int64_t count_;
+  Shape shape_;        // of one picture's pixels
+  TowerLevels cache_;  // of all pictures and a blank one behind them; no levels when not cached
 };
 
 }  // namespace dehvf

@@ -1,28 +1,18 @@
 #include "train/run.h"
 
 #include "core/io/file.h"
-#include "models/load.h"
-#include "models/weight_folder.h"
+#include "train/open_model.h"
 
 namespace dehvf {
 namespace {
 
-ImageRecipe choose_recipe(const RunConfig& config, int64_t size, std::vector<std::string>& notes) {
-  const auto path = config.tower / "preprocessor_config.json";
-  const bool known = std::filesystem::exists(path);
-  if (config.image_recipe.empty()) {
-    require<ConfigError>(
-        known, path.string(),
-        ": not there; name a recipe instead: image_recipe=clip_crop, llava_pad, memvp or plain");
-    return recipe_from_json(read_json(path), path.string());
-  }
-  const ImageRecipe recipe = image_recipe(config.image_recipe, int(size));
-  if (known)
-    if (const std::string mismatch =
-            recipe_mismatch(recipe, recipe_from_json(read_json(path), path.string()));
-        !mismatch.empty())
-      notes.push_back("image_recipe: " + mismatch + " (as the config asks)");
-  return recipe;
+constexpr int64_t kCacheBytes = int64_t(4) << 30;  // levels beyond this are computed in every step
+
+// What the levels of so many pictures take when they are kept.
+int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
+  const ClipConfig& tower = model.tower().config();
+  return pictures * int64_t(model.fusion().tower().levels.size()) * (tower.patches() + 1) * tower.width *
+         int64_t(size_of(dtype));
 }
 
 }  // namespace
@@ -32,20 +22,22 @@ Run::Run(RunConfig config) : config_(std::move(config)) {
        {std::pair("model", config_.model), {"tower", config_.tower}, {"data", config_.data}})
     require<ConfigError>(!path.empty(), "config: '", key, "' is missing; wanted a folder");
   tokenizer_ = open_tokenizer(config_.model);
-  const WeightFolder llama(config_.model), tower(config_.tower);
-  const ClipConfig tower_config = read_clip_config(config_.tower);
-  model_ = std::make_unique<FusedModel>(llama_config_of(llama, notes_), tower_config,
-                                        FusedModelOptions{.fusion = config_.fusion,
-                                                          .config = FusionConfig(config_.fusion_options),
-                                                          .tower_adapters = config_.tower_adapters,
-                                                          .adapters = config_.adapters});
-  config_.fusion_options = model_->options().config.resolved();
-  recipe_ = choose_recipe(config_, tower_config.image, notes_);
   data_ = std::make_unique<ScienceQa>(config_.data);
-  load_weights(model_->llama(), llama, config_.dtype, notes_);
-  load_weights(model_->tower(), tower, config_.dtype, notes_);
-  base_fingerprint_ = llama.fingerprint();
-  tower_fingerprint_ = tower.fingerprint();
+  FrozenFolders folders(config_.model, config_.tower);
+  model_ = folders.make({.fusion = config_.fusion,
+                         .config = FusionConfig(config_.fusion_options),
+                         .tower_adapters = config_.tower_adapters,
+                         .adapters = config_.adapters});
+  config_.fusion_options = model_->options().config.resolved();
+  const auto recipe = folders.recipe(config_.image_recipe, config_.image_mismatch);
+  require<ConfigError>(
+      recipe.has_value(), (config_.tower / "preprocessor_config.json").string(),
+      ": not there; name a recipe instead: image_recipe=clip_crop, llava_pad, memvp or plain");
+  recipe_ = *recipe;
+  folders.load(*model_, config_.dtype);
+  base_fingerprint_ = folders.llama_fingerprint();
+  tower_fingerprint_ = folders.tower_fingerprint();
+  notes_ = std::move(folders.notes());
 }
 
 SplitData Run::load(const std::string& split, Use use) const {
@@ -66,8 +58,12 @@ SplitData Run::load(const std::string& split, Use use) const {
   }
   const bool looks = !model_->fusion().tower().levels.empty();
   if (!looks) return result;
-  const bool cached = use == Use::training && model_->adapters() == nullptr;
-  result.pictures = std::make_unique<PictureSource>(*model_, load_pixels(pictures.paths, recipe_), cached);
+  std::vector<std::string> ids;
+  for (const Problem& problem : result.problems) ids.push_back(problem.id);
+  data_->require_images(ids);
+  const bool cached = use == Use::training && model_->adapters() == nullptr &&
+                      level_bytes(*model_, int64_t(pictures.paths.size()), config_.dtype) <= kCacheBytes;
+  result.pictures = std::make_unique<PictureSource>(*model_, std::move(pictures.paths), recipe_, cached);
   return result;
 }
 
@@ -96,8 +92,8 @@ void Run::check(const AdapterDescription& adapter) const {
   const AdapterDescription own = description(0);
   const auto same = [](const char* what, const std::string& trained, const std::string& here,
                        const char* key) {
-    require<ConfigError>(trained == here, "adapter: trained with ", what, " ", printable(trained),
-                         ", this run has ", here, "; change ", key);
+    require<ConfigError>(trained == here, "adapter: trained with ", what, " '", printable(trained),
+                         "', this run has '", here, "'; change ", key);
   };
   same("the operator", adapter.fusion, own.fusion, "fusion.name");
   for (const auto& [key, value] : own.fusion_options) {

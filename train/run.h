@@ -20,15 +20,15 @@ enum class Use : uint8_t { training, evaluation };
 
 class Run {
  public:
-  /// Opens models, tokenizer and data. Refuses image statistics that the tower was not trained on (unless the
-  /// config names the recipe), splits without labelled tokens, and missing pictures, all before anything is
-  /// trained.
+  /// Opens models, tokenizer and data. Throws ConfigError for image statistics that the tower was not trained
+  /// on, unless the config says that it is meant (image_mismatch).
   explicit Run(RunConfig config);
 
   const RunConfig& config() const { return config_; }
   FusedModel& model() { return *model_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
+  /// Throws ConfigError where a problem would have no labelled token, IoError where a picture is missing.
   SplitData load(const std::string& split, Use use) const;
   AdapterDescription description(int64_t training_step) const;
   /// Throws ConfigError where an adapter was trained with another operator, or other models, recipe or prompt

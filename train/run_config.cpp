@@ -51,7 +51,7 @@ Values read_values(const std::filesystem::path& path, std::span<const std::strin
 template <class Visit>
 void each_key(RunConfig& c, const Visit& visit) {
   visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
-  visit("dtype", c.dtype), visit("image_recipe", c.image_recipe);
+  visit("dtype", c.dtype), visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
   visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);

@@ -21,7 +21,8 @@ struct RunConfig {
   bool tower_adapters = true;
   TowerAdapterConfig adapters;
   PromptOptions prompt;
-  std::string image_recipe;  // empty: what the tower's preprocessor_config.json says
+  std::string image_recipe;     // empty: what the tower's preprocessor_config.json says
+  bool image_mismatch = false;  // whether a recipe named may have another mean or deviation than the tower's
   std::string train_split = "train", eval_split = "test";
   double epochs = 20, warmup_epochs = 2, rate = 1.125e-3, weight_decay = 0.02, clip = 0;
   AdapterTask::Options batches;

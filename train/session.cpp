@@ -75,8 +75,11 @@ class Session {
                     {"grad_norm", report.gradient_norm},
                     {"tokens_per_second", double(window_.tokens) / std::max(1e-9, window_.seconds)},
                     {"skipped_steps", double(trainer_.counters().skipped)}};
-    if (hooks_.metrics) scalars.merge(hooks_.metrics());
+    Findings found;
+    if (hooks_.look) found = hooks_.look(report.step);
+    scalars.merge(found.scalars);
     log_.scalars(report.step, scalars);
+    for (const std::string& text : found.notes) note(text);
     window_ = {};
   }
 

@@ -16,11 +16,17 @@ struct SessionOptions {
   std::string config_hash;
 };
 
+/// Beside what the trainer reports: scalars for the log, and notes for log and user.
+struct Findings {
+  Scalars scalars;
+  std::vector<std::string> notes;
+};
+
 struct SessionHooks {
   std::function<bool()> stop;                         // polled after every step; true ends the session
   std::function<void(const StepReport&)> after_step;  // for a progress line
   std::function<void(const std::string&)> note;       // one line: resumed, damaged checkpoint, skipped step
-  std::function<Scalars()> metrics;                   // more scalars, computed when a line is logged
+  std::function<Findings(int64_t step)> look;         // called when a line is logged
 };
 
 /// Trains until the trainer's last step, or until stop() says true; writes a checkpoint in either case and

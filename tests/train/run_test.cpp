@@ -1,0 +1,127 @@
+// What a run refuses before it trains, and that its adapter opens as the model that was trained.
+#include "train/run.h"
+
+#include <gmock/gmock.h>
+
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "core/random.h"
+#include "support/message.h"
+#include "toy_run.h"
+#include "train/open_model.h"
+
+namespace dehvf {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+struct RunTest : testing::Test {
+  const ToyFiles files;
+
+  std::string refusal(const std::vector<std::string>& changes) const {
+    return message_of<ConfigError>([&] { files.run(changes); });
+  }
+  void change_recipe(const Json& changes) const {
+    const auto path = files.tower() / "preprocessor_config.json";
+    Json json = read_json(path);
+    json.update(changes);
+    write_json(path, json);
+  }
+};
+
+TEST_F(RunTest, TheTowersOwnRecipeIsTaken) {
+  EXPECT_THAT(files.run().notes(), IsEmpty());
+  EXPECT_THAT(files.run({"image_recipe=plain"}).notes(), IsEmpty());
+  EXPECT_EQ(files.run().description(0).image_recipe, "plain");
+  change_recipe({{"image_mean", {0.5, 0.5, 0.25}}});
+  EXPECT_EQ(files.run().description(0).image_recipe, "");
+}
+
+TEST_F(RunTest, StatisticsOfAnotherTowerStopIt) {
+  EXPECT_THAT(refusal({"image_recipe=memvp"}),
+              AllOf(HasSubstr("preprocessor_config.json"), HasSubstr("the tower wants [0.5 0.5 0.5]"),
+                    HasSubstr("image_mismatch=true"), Not(HasSubstr("\n"))));
+  change_recipe({{"image_std", {0.5, 0.5, 0.25}}});
+  EXPECT_THAT(refusal({"image_recipe=plain"}), HasSubstr("deviation"));
+  auto meant = files.run({"image_recipe=plain", "image_mismatch=true"});
+  EXPECT_THAT(meant.notes(), ElementsAre(HasSubstr("deviation")));
+  EXPECT_EQ(meant.description(0).image_recipe, "plain");
+}
+
+TEST_F(RunTest, AnotherFitIsANote) {
+  change_recipe({{"do_center_crop", true}, {"crop_size", 32}, {"size", 40}});
+  EXPECT_THAT(files.run({"image_recipe=plain"}).notes(), ElementsAre(HasSubstr("centre crop")));
+}
+
+TEST_F(RunTest, PicturesOfAnotherSizeStopIt) {
+  change_recipe({{"size", 40}});
+  EXPECT_THAT(refusal({}), AllOf(HasSubstr("40 pixels"), HasSubstr("takes 32")));
+}
+
+TEST_F(RunTest, WithoutARecipeOneMustBeNamed) {
+  std::filesystem::remove(files.tower() / "preprocessor_config.json");
+  EXPECT_THAT(refusal({}), HasSubstr("name a recipe instead"));
+  EXPECT_THAT(files.run({"image_recipe=memvp"}).notes(), IsEmpty());
+}
+
+TEST_F(RunTest, CaptionsInTrainingOrEvaluationAloneStopIt) {
+  const auto plain = files.run(), captions = files.run({"prompt.captions=true"});
+  plain.check(plain.description(3));
+  captions.check(captions.description(3));
+  for (const auto& [trained, here] : {std::pair(&plain, &captions), {&captions, &plain}})
+    EXPECT_THAT(message_of<ConfigError>([&, t = trained, h = here] { h->check(t->description(3)); }),
+                AllOf(HasSubstr("'word with captions'"), HasSubstr("prompt.captions"), Not(HasSubstr("\n"))));
+}
+
+TEST_F(RunTest, AProblemWithoutRoomForALabelStopsIt) {
+  const auto run = files.run({"prompt.max_tokens=1"});
+  EXPECT_THAT(message_of<ConfigError>([&] { run.load("train", Use::training); }),
+              AllOf(HasSubstr("problem "), HasSubstr("labelled tokens"), Not(HasSubstr("\n"))));
+}
+
+TEST_F(RunTest, AStepWithoutALabelledTokenStopsIt) {
+  auto run = files.run();
+  SplitData data = run.load("train", Use::training);
+  for (Example& example : data.examples) example.labels.assign(example.labels.size(), kIgnored);
+  AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
+  EXPECT_THAT(message_of<ConfigError>([&] { task.prepare(5); }),
+              AllOf(HasSubstr("step 5"), HasSubstr("no labelled token"), Not(HasSubstr("\n"))));
+}
+
+TEST_F(RunTest, AMissingPictureIsNamedBeforeTraining) {
+  const auto run = files.run();
+  const SplitData data = run.load("train", Use::training);
+  std::filesystem::path gone;
+  for (const Problem& problem : data.problems)
+    if (!problem.image.empty()) gone = problem.image;
+  std::filesystem::remove(gone);
+  for (const Use use : {Use::training, Use::evaluation})
+    EXPECT_THAT(message_of<IoError>([&] { run.load("train", use); }),
+                AllOf(HasSubstr(files.data().string()),
+                      HasSubstr(gone.lexically_relative(files.data()).string()), Not(HasSubstr("\n"))));
+}
+
+TEST_F(RunTest, ItsAdapterOpensAsTheModelTrained) {
+  auto run = files.run();
+  initialise(run.model(), 7);
+  const auto folder = files / "adapter";
+  write_adapter_folder(folder, run.model(), run.description(1));
+  const ModelFiles named{
+      .llama = files.llama(), .tower = files.tower(), .adapter = folder, .fusion = {}, .options = {}};
+  const OpenedModel opened = open_model(named, DType::f32);
+  EXPECT_THAT(opened.notes, IsEmpty());
+  EXPECT_EQ(opened.recipe->name, "plain");
+  verify_adapter_folder(folder, *opened.model, run.description(1));
+  change_recipe({{"image_mean", {0.4, 0.5, 0.5}}});
+  const OpenedModel other = open_model(named, DType::f32);
+  EXPECT_THAT(other.notes, ElementsAre(HasSubstr("the tower wants [0.4")));
+  EXPECT_EQ(other.recipe->mean[0], 0.5);  // as it was trained
+}
+
+}  // namespace
+}  // namespace dehvf

@@ -8,6 +8,7 @@
 #include "core/io/file.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "support/golden.h"
 #include "support/message.h"
 #include "toy_mlp.h"
 #include "toy_run.h"
@@ -121,7 +122,7 @@ TEST(PictureSource, CachedLevelsAreThoseOfTheirPixels) {
   EXPECT_EQ(a.images, 4);
   for (const auto& [level, value] : a.after_block) {
     EXPECT_TRUE(equal(value.value(), b.after_block.at(level).value()));
-    EXPECT_TRUE(equal(value.value(), c.after_block.at(level).value()));
+    EXPECT_LT(relative_error(c.after_block.at(level).value(), value.value()), 1e-5);  // another batch
     EXPECT_TRUE(equal(value.value()[0], value.value()[3]));
     EXPECT_FALSE(equal(value.value()[0], value.value()[1]));
   }
@@ -143,8 +144,7 @@ TEST(PictureSource, AStepThatThrowsLeavesNothingBehind) {
   for (int ahead : {1, 64}) {
     Training training(files, From::files, ahead, 3);
     training.task->prepare(0);
-    training.data.examples[0].tokens[0] = 1 << 20;  // no such token
-    for (Example& example : training.data.examples) example.tokens[0] = 1 << 20;
+    for (Example& example : training.data.examples) example.tokens[0] = 1 << 20;  // no such token
     EXPECT_THROW(training.task->loss(0), Error);
   }
 }

@@ -93,14 +93,35 @@ TEST(PictureSource, StoppedInMidEpochItGoesOnBitForBit) {
 TEST(PictureSource, SeeksAwayFromWhatWasDecodedAhead) {
   const ToyFiles files;
   Training training(files, From::files, 64, 2), other(files, From::memory, 1, 1);
-  const std::string begin = training.task->cursor();
-  training.task->prepare(0), training.task->prepare(1);
-  training.task->seek(begin);
   training.task->prepare(0), other.task->prepare(0);
+  const std::string second = training.task->cursor();  // not the epoch's first batch
+  training.task->prepare(1);
+  training.task->seek(second);
+  training.task->prepare(1), other.task->prepare(1);
   const NoGrad no_grad;
   EXPECT_TRUE(equal(training.task->loss(0).value(), other.task->loss(0).value()));
   EXPECT_TRUE(equal(training.task->loss(1).value(), other.task->loss(1).value()));
   EXPECT_TRUE(equal(training.task->loss(0).value(), other.task->loss(0).value()));  // may be asked again
+}
+
+TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
+  const ToyFiles files;
+  auto run = files.run({"fusion.scale=1", "fusion.lambda=1"});
+  initialise(run.model(), 3);
+  const SplitData data = run.load("train", Use::training);
+  std::vector<std::filesystem::path> paths;
+  for (const Problem& problem : data.problems)
+    if (!problem.image.empty()) paths.push_back(problem.image);
+  const PictureSource lazy(run.model(), paths, image_recipe("plain", 32), false);
+  AdapterTask cached(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
+  AdapterTask decoded(run.model(), run.model(), data.examples, &lazy, run.config().batches);
+  const NoGrad no_grad;
+  for (uint64_t step = 0; step < 6; ++step) {
+    const int micro_batches = cached.prepare(step);
+    ASSERT_EQ(decoded.prepare(step), micro_batches);
+    for (int i = 0; i < micro_batches; ++i)
+      EXPECT_NEAR(item(decoded.loss(i).value()) / item(cached.loss(i).value()), 1, 1e-5);
+  }
 }
 
 TEST(PictureSource, CachedLevelsAreThoseOfTheirPixels) {

@@ -106,7 +106,7 @@ TEST(PictureSource, SeeksAwayFromWhatWasDecodedAhead) {
 
 TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
   const ToyFiles files;
-  auto run = files.run({"fusion.scale=1", "fusion.lambda=1"});
+  auto run = files.run({"fusion.lambda=1"});
   initialise(run.model(), 3);
   const SplitData data = run.load("train", Use::training);
   std::vector<std::filesystem::path> paths;
@@ -120,7 +120,7 @@ TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
     const int micro_batches = cached.prepare(step);
     ASSERT_EQ(decoded.prepare(step), micro_batches);
     for (int i = 0; i < micro_batches; ++i)
-      EXPECT_NEAR(item(decoded.loss(i).value()) / item(cached.loss(i).value()), 1, 1e-5);
+      EXPECT_NEAR(item(decoded.loss(i).value()), item(cached.loss(i).value()), 1e-5);
   }
 }
 

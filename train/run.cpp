@@ -92,8 +92,9 @@ void Run::check(const AdapterDescription& adapter) const {
   const AdapterDescription own = description(0);
   const auto same = [](const char* what, const std::string& trained, const std::string& here,
                        const char* key) {
-    require<ConfigError>(trained == here, "adapter: trained with ", what, " '", printable(trained),
-                         "', this run has '", here, "'; change ", key);
+    const auto shown = [](const std::string& text) { return text.empty() ? "(unnamed)" : printable(text); };
+    require<ConfigError>(trained == here, "adapter: trained with ", what, " ", shown(trained),
+                         ", this run has ", shown(here), "; change ", key);
   };
   same("the operator", adapter.fusion, own.fusion, "fusion.name");
   for (const auto& [key, value] : own.fusion_options) {

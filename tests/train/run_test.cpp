@@ -75,7 +75,7 @@ TEST_F(RunTest, CaptionsInTrainingOrEvaluationAloneStopIt) {
   captions.check(captions.description(3));
   for (const auto& [trained, here] : {std::pair(&plain, &captions), {&captions, &plain}})
     EXPECT_THAT(message_of<ConfigError>([&, t = trained, h = here] { h->check(t->description(3)); }),
-                AllOf(HasSubstr("'word with captions'"), HasSubstr("prompt.captions"), Not(HasSubstr("\n"))));
+                AllOf(HasSubstr("word with captions"), HasSubstr("prompt.captions"), Not(HasSubstr("\n"))));
 }
 
 TEST_F(RunTest, AProblemWithoutRoomForALabelStopsIt) {

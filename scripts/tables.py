@@ -34,15 +34,28 @@ def ordered(rows):
 def table(kind, rows):
     found = {topic for row in rows for topic in row["by_topic"]} - {"text"}
     topics = [topic for topic in TOPICS if topic in found] + sorted(found - set(TOPICS))
-    seeds = len({row["seed"] for row in rows}) > 1
     head = [HEADINGS.get(kind, kind), "image questions, % [95%]", "text", "all", *topics, "s"]
     out = ["| " + " | ".join(map(cell, head)) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
     for row, mark in ordered(rows):
-        title = mark + row["title"] + (f" (seed {row['seed']})" if seeds else "")
+        title = mark + row["title"]
         image = f"{percent(row['accuracy_image'])} [{percent(row['low95'])}, {percent(row['high95'])}]"
         numbers = [percent(row[key]) for key in ("accuracy_text", "accuracy_all")]
         numbers += [percent(row["by_topic"].get(topic)) for topic in topics] + [f"{row['seconds']:.1f}"]
         out.append("| " + " | ".join(map(cell, [title, image, *numbers])) + " |")
+    return "\n".join(out)
+
+
+def by_seed(rows):
+    """Several seeds: image accuracies only, one column for each data set and seed."""
+    columns = list(dict.fromkeys((row["data"], row["seed"]) for row in rows))
+    heads = [f"{HEADINGS.get(data, data)}, seed {seed}" for data, seed in columns]
+    out = ["| image questions, % [95%] | " + " | ".join(map(cell, heads)) + " |", "|---" + "|--:" * len(columns) + "|"]
+    first = [row for row in rows if (row["data"], row["seed"]) == columns[0]]
+    for row, mark in ordered(first):
+        found = {(other["data"], other["seed"]): other for other in rows if other["name"] == row["name"]}
+        cells = [f"{percent(found[at]['accuracy_image'])} [{percent(found[at]['low95'])}, {percent(found[at]['high95'])}]"
+                 for at in columns]
+        out.append("| " + " | ".join([mark + cell(row["title"]), *cells]) + " |")
     return "\n".join(out)
 
 
@@ -89,6 +102,8 @@ def tables_of(path):
     if results.get("what") == "toy_step":
         return times(results)
     rows = results["rows"]
+    if len({row["seed"] for row in rows}) > 1:
+        return by_seed(rows)
     kinds = list(dict.fromkeys(row["data"] for row in rows))
     return "\n\n".join(table(kind, [row for row in rows if row["data"] == kind]) for kind in kinds)
 

@@ -3,8 +3,8 @@
 #include <chrono>
 
 #include "data/scorers/interval.h"
-#include "models/load.h"
 #include "train/insight.h"
+#include "train/open_model.h"
 
 namespace dehvf {
 namespace {
@@ -69,16 +69,13 @@ Comparison::Set Comparison::read_set(const ScienceQa& data, const std::string& s
   return set;
 }
 
-FusedModel Comparison::make_model(const RowSpec& spec) const {
-  std::vector<std::string> notes;
-  const WeightFolder llama(llama_), tower(tower_);
-  FusedModel model(llama_config_of(llama, notes), read_clip_config(tower_),
-                   {.fusion = spec.fusion,
-                    .config = FusionConfig(spec.options),
-                    .tower_adapters = spec.tower_adapters,
-                    .adapters = {.rank = 4, .dropout = 0}});
-  load_weights(model.llama(), llama, DType::f32, notes);
-  load_weights(model.tower(), tower, DType::f32, notes);
+std::unique_ptr<FusedModel> Comparison::make_model(const RowSpec& spec) const {
+  FrozenFolders folders(llama_, tower_);
+  auto model = folders.make({.fusion = spec.fusion,
+                             .config = FusionConfig(spec.options),
+                             .tower_adapters = spec.tower_adapters,
+                             .adapters = {.rank = 4, .dropout = 0}});
+  folders.load(*model, DType::f32);
   return model;
 }
 
@@ -138,7 +135,8 @@ Json Comparison::keep_examples(const std::vector<Ranking>& rankings) const {
 
 std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Progress& progress) {
   const auto begin = std::chrono::steady_clock::now();
-  FusedModel model = make_model(spec);
+  const std::unique_ptr<FusedModel> made = make_model(spec);
+  FusedModel& model = *made;
   const bool looks = !model.fusion().tower().levels.empty();
   Curve curve;
   std::unique_ptr<PictureSource> train_pictures, test_pictures;

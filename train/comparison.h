@@ -48,7 +48,7 @@ class Comparison {
     std::vector<Question> questions;
     Tensor pixels;
   };
-  FusedModel make_model(const RowSpec& spec) const;
+  std::unique_ptr<FusedModel> make_model(const RowSpec& spec) const;
   Set read_set(const ScienceQa& data, const std::string& split) const;
   Json evaluate(const FusedModel& model, const PictureSource* pictures, Show show,
                 std::vector<Ranking>* rankings) const;

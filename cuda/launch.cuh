@@ -6,25 +6,14 @@
 #include <cuda_runtime.h>
 
 #include "cuda/check.h"
+#include "cuda/launch_site.h"
 
 namespace dehvf::cuda {
 
-/// Names the kernel for error messages, and the line that launches it.
-struct LaunchSite {
-  LaunchSite(const char* kernel, std::source_location where = std::source_location::current())
-      : kernel(kernel), where(where) {}
-  const char* kernel;
-  std::source_location where;
-};
+inline constexpr DeviceKind kKernelDevice = DeviceKind::cuda;  // for which the kernels of this build are
 
 void begin_launch(const LaunchSite& site, const Stream& stream);
 void end_launch(const LaunchSite& site, const Stream& stream, cudaError_t status);
-
-/// What a kernel parameter takes from a launch: its own type or one that converts without loss.
-template <class Param, class Arg>
-concept PassedAs = requires(Arg arg) {
-  Param{arg};
-};
 
 /// Runs `kernel` on the stream's device with `shared` bytes of dynamic shared memory; an empty grid is no
 /// work. Throws CudaError. With DEHVF_SYNC=1 it waits, so that a late error names its own kernel.

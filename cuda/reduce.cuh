@@ -1,6 +1,8 @@
 // Sums over a warp and a block, in an order that depends on the block size only.
 #pragma once
 
+#include "cuda/shared.cuh"
+
 namespace dehvf::cuda {
 
 inline constexpr int kWarp = 32;
@@ -11,9 +13,13 @@ __device__ inline float warp_sum(float x) {
   return x;
 }
 
+struct BlockSum {
+  float of_warp[kWarp];
+};
+
 /// The sum over a one-dimensional block of whole warps, to all its threads. Every thread must call it.
 __device__ inline float block_sum(float x) {
-  __shared__ float of_warp[kWarp];
+  float(&of_warp)[kWarp] = shared<BlockSum>().of_warp;
   const int lane = int(threadIdx.x) % kWarp, warp = int(threadIdx.x) / kWarp;
   const int warps = int(blockDim.x) / kWarp;
   x = warp_sum(x);

@@ -64,8 +64,8 @@ void add(const Tensor& a, const Tensor& b, double scale_b, const Tensor& y) {
   });
 }
 
-const Provide<Activate> provide_activate{{DeviceKind::cuda}, activate};
-const Provide<Add> provide_add{{DeviceKind::cuda}, add};
+const Provide<Activate> provide_activate{{kKernelDevice}, activate};
+const Provide<Add> provide_add{{kKernelDevice}, add};
 
 }  // namespace
 }  // namespace dehvf::cuda

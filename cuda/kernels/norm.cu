@@ -59,7 +59,7 @@ void rms_norm(const Tensor& x, const Tensor& weight, double eps, const Tensor& y
   });
 }
 
-const Provide<RmsNorm> provide_rms_norm{{DeviceKind::cuda}, rms_norm};
+const Provide<RmsNorm> provide_rms_norm{{kKernelDevice}, rms_norm};
 
 }  // namespace
 }  // namespace dehvf::cuda

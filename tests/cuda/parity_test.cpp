@@ -1,5 +1,5 @@
-// Kernels of the GPU against the CPU's in f64, on inputs already rounded; the CPU's own kernels go through
-// the same comparison, so that it is tried on every machine.
+// Kernels of the GPU against the CPU's in f64, on inputs already rounded; the same kernels in the emulator
+// and the CPU's own go through the comparison on every machine.
 #include <cmath>
 #include <cstring>
 
@@ -16,7 +16,7 @@ namespace dehvf {
 namespace {
 
 constexpr DType kDtypes[] = {DType::f32, DType::bf16, DType::f16};
-constexpr Device kGpu{DeviceKind::cuda, 0};
+constexpr Device kGpu{DeviceKind::cuda, 0}, kEmulator{DeviceKind::emulator, 0};
 constexpr double kEps = 1e-5, kRange = 6;
 
 struct Bound {
@@ -155,7 +155,7 @@ TEST_P(Parity, TakesNoRowsAndPassesNanOn) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Parity, testing::Values(kCpu, kGpu),
+INSTANTIATE_TEST_SUITE_P(Devices, Parity, testing::Values(kCpu, kEmulator, kGpu),
                          [](const auto& info) { return concat(info.param.kind); });
 
 // Memory of the host dressed up as the GPU's: nothing may run on it, but the error can be read.

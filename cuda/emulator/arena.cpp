@@ -1,0 +1,79 @@
+#include "cuda/emulator/arena.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "cuda/emulator/sanitizer.h"
+
+namespace dehvf::simt {
+namespace {
+
+constexpr size_t kGap = 128, kDynamicAlignment = 1024;
+constexpr unsigned char kUnset = 0xff;  // as floats of any width: NaN
+constexpr unsigned char kGuard = 0xfb;  // NaN as well, but nothing that a kernel stores by itself
+
+}  // namespace
+
+Arena::Arena() : bytes_(static_cast<unsigned char*>(std::aligned_alloc(kDynamicAlignment, kCapacity))) {
+  require<DeviceError>(bytes_ != nullptr, "emulator: no memory for the shared memory of a block");
+  used_ = kCapacity;
+}
+
+Arena::~Arena() {
+  sanitizer::unpoison(bytes_, kCapacity);
+  std::free(bytes_);
+}
+
+void Arena::reset(size_t dynamic_bytes) {
+  sanitizer::unpoison(bytes_, kCapacity);
+  std::memset(bytes_, kGuard, used_);
+  sanitizer::poison(bytes_, kCapacity);
+  used_ = static_bytes_ = 0;
+  regions_.clear();
+  append(nullptr, dynamic_bytes, kDynamicAlignment, {"dynamic", std::source_location()});
+}
+
+void Arena::append(const void* key, size_t bytes, size_t alignment, Site site) {
+  const size_t begin = (used_ + kGap + alignment - 1) / alignment * alignment;
+  unsigned char* const data = bytes_ + begin;
+  sanitizer::unpoison(data, bytes);
+  std::memset(data, kUnset, bytes);
+  regions_.push_back({key, data, bytes, site});
+  used_ = begin + bytes + kGap;
+}
+
+void* Arena::of(const void* key, size_t bytes, size_t alignment, std::source_location where) {
+  for (const Region& region : regions_)
+    if (region.key == key) return region.data;
+  static_bytes_ += bytes;
+  require<KernelFault>(static_bytes_ <= kStaticShared, "shared memory of ", place(where), ": ", static_bytes_,
+                       " bytes declared, a block has at most ", kStaticShared);
+  append(key, bytes, alignment, {"shared", where});
+  return regions_.back().data;
+}
+
+std::string Arena::damage() const {
+  sanitizer::unpoison(bytes_, used_);
+  size_t gap = 0;  // where the gap in front of the region begins
+  const auto written = [&](size_t begin, size_t end) {
+    return size_t(std::find_if(bytes_ + begin, bytes_ + end, [](unsigned char b) { return b != kGuard; }) -
+                  bytes_);
+  };
+  for (size_t i = 0; i <= regions_.size(); ++i) {
+    const size_t end = i < regions_.size() ? size_t(regions_[i].data - bytes_) : used_;
+    if (const size_t at = written(gap, end); at < end) {
+      const bool behind = i > 0;
+      const Region& region = regions_[behind ? i - 1 : 0];
+      const size_t distance = behind ? at - gap : end - at;
+      return region.key ? concat("byte ", distance, behind ? " behind" : " before", " the ", region.bytes,
+                                 " bytes of shared memory of ", place(region.site.where), " was written")
+                        : concat("byte ", distance, behind ? " behind" : " before", " the ", region.bytes,
+                                 " bytes of dynamic shared memory was written");
+    }
+    if (i < regions_.size()) gap = end + regions_[i].bytes;
+  }
+  return {};
+}
+
+}  // namespace dehvf::simt

@@ -1,0 +1,45 @@
+// The shared memory of one block: allocations with gaps between them, of which every byte is guarded.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cuda/emulator/report.h"
+
+namespace dehvf::simt {
+
+inline constexpr size_t kDynamicShared = 227 << 10, kStaticShared = 48 << 10;  // the most a block can have
+
+class Arena {
+ public:
+  Arena();
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  void reset(size_t dynamic_bytes);  // everything is NaN again
+  void* dynamic() const { return regions_.front().data; }
+
+  /// The one allocation of this block that belongs to `key`, made by the first who asks.
+  void* of(const void* key, size_t bytes, size_t alignment, std::source_location where);
+
+  /// "3 bytes behind the shared memory of norm.cu:12 (64 bytes)" or empty; looks at all gaps.
+  std::string damage() const;
+
+ private:
+  struct Region {
+    const void* key;
+    unsigned char* data;
+    size_t bytes;
+    Site site;
+  };
+  void append(const void* key, size_t bytes, size_t alignment, Site site);
+
+  static constexpr size_t kCapacity = size_t(384) << 10;  // limits of a block, gaps and alignment
+  unsigned char* const bytes_;
+  size_t used_ = 0;
+  size_t static_bytes_ = 0;
+  std::vector<Region> regions_;
+};
+
+}  // namespace dehvf::simt

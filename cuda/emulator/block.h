@@ -1,0 +1,98 @@
+// The threads of a resident block, what they wait for, and the barriers and exchanges where they meet.
+// Only the emulator's own files see this.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "cuda/emulator/arena.h"
+#include "cuda/emulator/fiber.h"
+
+namespace dehvf::simt {
+
+struct Block;
+struct Grid;
+struct Warp;
+
+inline constexpr unsigned kLanes = 32;
+
+enum class State : uint8_t { ready, running, waiting, polling, left };
+
+/// What a waiting thread waits for; `ready` is asked by the scheduler.
+struct Wait {
+  Site site{};
+  bool (*ready)(const void* context) = nullptr;
+  const void* context = nullptr;
+};
+
+struct Thread {
+  Grid* grid;
+  Block* block;
+  Warp* warp;
+  unsigned linear, lane;
+  uint3 index;
+  State state = State::ready;
+  Wait wait;
+  std::unique_ptr<Fiber> fiber;  // from the first resume to the last
+};
+
+/// Where threads of a block meet. What one phase leaves behind lies under the parity of its number, because
+/// a thread may begin the next phase before another has read the result of this one.
+struct Barrier {
+  unsigned arrived = 0;
+  unsigned expected = 0;
+  unsigned votes = 0;
+  uint32_t phase = 0;
+  Site site{};                    // of the first who arrived in this phase
+  const Thread* first = nullptr;  // and who that was
+  std::array<unsigned, 2> result{};
+  std::array<char, 2> token{};
+};
+
+/// One exchange of lanes that name the same mask; kept until the last of them has its result.
+struct Exchange {
+  static constexpr size_t kSlot = 64;
+  using Slots = unsigned char[kLanes][kSlot];
+  uint32_t mask = 0, arrived = 0, taken = 0;
+  bool done = false;
+  Site site{};
+  const Thread* first = nullptr;
+  char token = 0;
+  alignas(64) Slots in, out;
+};
+
+struct Warp {
+  uint32_t lanes = 0;  // those that exist
+  uint32_t left = 0;   // those that have ended
+  std::vector<std::unique_ptr<Exchange>> open, idle;
+};
+
+struct Block {
+  Grid* grid;
+  uint3 index;
+  std::vector<Thread> threads;
+  std::vector<Warp> warps;
+  std::array<Barrier, 16> barriers;
+  unsigned left = 0;
+  Arena arena;
+};
+
+std::ostream& operator<<(std::ostream& out, const Thread& thread);  // thread 33 (warp 1, lane 1)
+
+Thread& current();  // the running thread; throws DeviceError outside of a kernel
+
+/// Throws KernelFault "rms_norm: <parts>, block (1, 0, 0)" for the running thread's kernel.
+[[noreturn]] void fault(const Thread& thread, const std::string& what);
+
+/// Suspends the running thread; wait_until asks first.
+void suspend_until(const Wait& wait);
+
+template <class Ready>
+void wait_until(const Site& site, const Ready& ready) {
+  if (!ready())
+    suspend_until(
+        {site, [](const void* context) { return (*static_cast<const Ready*>(context))(); }, &ready});
+}
+
+}  // namespace dehvf::simt

@@ -1,0 +1,220 @@
+#include "cuda/emulator/grid.h"
+
+#include <algorithm>
+#include <map>
+
+#include "cuda/emulator/grid_state.h"
+
+namespace dehvf::simt {
+namespace {
+
+struct Cancelled {};  // unwinds a thread of a grid that has failed
+
+thread_local Thread* running = nullptr;
+thread_local std::vector<std::unique_ptr<Fiber>> idle_fibers;
+
+uint64_t volume(const dim3& size) { return uint64_t(size.x) * size.y * size.z; }
+
+uint3 position(uint64_t linear, const dim3& size) {
+  return {unsigned(linear % size.x), unsigned(linear / size.x % size.y),
+          unsigned(linear / (uint64_t(size.x) * size.y))};
+}
+
+void check(const Launch& launch) {
+  const auto demand = [&](bool ok, const auto&... parts) {
+    require<KernelFault>(ok, launch.kernel, ": ", parts..., ", launched at ", place(launch.where));
+  };
+  const dim3 &grid = launch.grid, &block = launch.block;
+  demand(volume(block) > 0 && volume(block) <= 1024 && block.x <= 1024 && block.y <= 1024 && block.z <= 64,
+         "wanted blocks of 1 to 1024 threads, z at most 64, found ", block);
+  demand(
+      grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 && grid.z <= 65535,
+      "wanted a grid of at least 1 and at most (2147483647, 65535, 65535) blocks, found ", grid);
+  demand(launch.shared <= kDynamicShared, "wanted at most ", kDynamicShared,
+         " bytes of dynamic shared memory, found ", launch.shared);
+}
+
+bool can_go_on(const Thread& thread) {
+  switch (thread.state) {
+    case State::ready:
+    case State::polling:
+      return true;
+    case State::waiting:
+      return thread.wait.ready(thread.wait.context);
+    default:
+      return false;
+  }
+}
+
+std::unique_ptr<Fiber> take_fiber() {
+  if (idle_fibers.empty()) return std::make_unique<Fiber>();
+  auto fiber = std::move(idle_fibers.back());
+  idle_fibers.pop_back();
+  return fiber;
+}
+
+}  // namespace
+
+Thread& current() {
+  require<DeviceError>(running != nullptr, "emulator: a device function was called outside of a kernel");
+  return *running;
+}
+
+std::ostream& operator<<(std::ostream& out, const Thread& thread) {
+  return out << "thread " << thread.linear << " (warp " << thread.linear / kLanes << ", lane " << thread.lane
+             << ')';
+}
+
+void fault(const Thread& thread, const std::string& what) {
+  fail<KernelFault>(thread.grid->launch.kernel, ": ", what, ", block ", thread.block->index);
+}
+
+void suspend_until(const Wait& wait) {
+  Thread& thread = current();
+  thread.wait = wait;
+  thread.state = wait.ready ? State::waiting : State::polling;
+  thread.fiber->suspend();
+  if (thread.grid->cancelled) throw Cancelled{};
+}
+
+Grid::Grid(const Launch& launch, const std::function<void()>& body) : launch(launch), body(body) {
+  const uint64_t blocks = std::min<uint64_t>(volume(launch.grid), kMultiprocessors);
+  for (uint64_t i = 0; i < blocks; ++i) {
+    resident_.push_back(std::make_unique<Block>());
+    load(*resident_.back());
+  }
+  sanitizer::release(&begin_token);
+}
+
+Grid::~Grid() {
+  cancelled = true;
+  for (auto& block : resident_)
+    for (Thread& thread : block->threads)
+      while (thread.fiber) resume(thread);
+}
+
+void Grid::load(Block& block) {
+  const unsigned threads = unsigned(volume(launch.block));
+  block.grid = this;
+  block.index = position(next_++, launch.grid);
+  block.left = 0;
+  block.barriers = {};
+  block.warps.clear();
+  block.warps.resize((threads + kLanes - 1) / kLanes);
+  block.threads.clear();
+  block.threads.reserve(threads);
+  for (unsigned i = 0; i < threads; ++i) {
+    Warp& warp = block.warps[i / kLanes];
+    warp.lanes |= 1u << i % kLanes;
+    block.threads.push_back({this, &block, &warp, i, i % kLanes, position(i, launch.block)});
+  }
+  block.arena.reset(launch.shared);
+  ++progress;
+}
+
+void Grid::run() {
+  while (!resident_.empty()) {
+    const uint64_t before = progress;
+    for (auto& block : resident_) {
+      if (run_block(*block)) continue;
+      if (const std::string damage = block->arena.damage(); !damage.empty())
+        fault(block->threads.front(), damage);
+      if (next_ < volume(launch.grid))
+        load(*block);
+      else
+        block.reset();
+    }
+    std::erase(resident_, nullptr);
+    if (progress == before && !resident_.empty()) deadlock();
+  }
+  sanitizer::acquire(&end_token);
+}
+
+bool Grid::run_block(Block& block) {
+  for (size_t first = 0; first < block.threads.size(); first += kLanes) {
+    const size_t end = std::min(block.threads.size(), first + kLanes);
+    uint64_t before = 0;
+    do {
+      before = progress;
+      for (size_t i = first; i < end; ++i)
+        if (can_go_on(block.threads[i])) resume(block.threads[i]);
+    } while (progress != before);
+  }
+  return block.left < block.threads.size();
+}
+
+void Grid::resume(Thread& thread) {
+  if (thread.state != State::polling) ++progress;
+  thread.state = State::running;
+  if (!thread.fiber) {
+    thread.fiber = take_fiber();
+    thread.fiber->start(
+        [](void* context) {
+          auto& thread = *static_cast<Thread*>(context);
+          thread.grid->run_thread(thread);
+        },
+        &thread);
+  }
+  threadIdx = thread.index;
+  blockIdx = thread.block->index;
+  blockDim = launch.block;
+  gridDim = launch.grid;
+  running = &thread;
+  thread.fiber->resume();
+  running = nullptr;
+  if (thread.fiber->ended()) left(thread);
+  if (failure && !cancelled) std::rethrow_exception(failure);
+}
+
+void Grid::run_thread(Thread& thread) {
+  sanitizer::acquire(&begin_token);
+  try {
+    body();
+  } catch (const Cancelled&) {
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  thread.state = State::left;
+  sanitizer::release(&end_token);
+}
+
+void Grid::left(Thread& thread) {
+  idle_fibers.push_back(std::move(thread.fiber));
+  ++progress;
+  ++thread.block->left;
+  thread.warp->left |= 1u << thread.lane;
+  if (failure || cancelled) return;
+  const auto desert = [&](const auto& meeting) {
+    fault(thread, concat(thread, " has ended, but ", *meeting.first, " waits for it at ", meeting.site));
+  };
+  if (thread.block->barriers[0].arrived > 0) desert(thread.block->barriers[0]);
+  for (const auto& exchange : thread.warp->open)
+    if (!exchange->done && exchange->mask >> thread.lane & 1) desert(*exchange);
+}
+
+void Grid::deadlock() const {
+  std::string waits;
+  const Thread* witness = nullptr;
+  for (const auto& block : resident_) {
+    std::map<std::string, std::pair<int, const Thread*>> sites;
+    for (const Thread& thread : block->threads) {
+      if (thread.state == State::left) continue;
+      auto& [count, first] = sites[concat(thread.wait.site)];
+      if (count++ == 0) first = &thread;
+    }
+    for (const auto& [site, found] : sites)
+      waits += concat(waits.empty() ? "" : "; ", found.first, " of block ", block->index, " at ", site,
+                      ", first ", *found.second);
+    if (!witness) witness = &block->threads.front();
+  }
+  fault(*witness, concat("deadlock, nobody can go on: ", waits,
+                         next_ < volume(launch.grid) ? "; other blocks wait for a multiprocessor" : ""));
+}
+
+void run_grid(const Launch& launch, const std::function<void()>& thread) {
+  check(launch);
+  require<DeviceError>(running == nullptr, launch.kernel, ": launched from within a kernel");
+  Grid(launch, thread).run();
+}
+
+}  // namespace dehvf::simt

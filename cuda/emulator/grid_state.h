@@ -1,0 +1,38 @@
+// A grid while it runs. Only the emulator's own files see this.
+#pragma once
+
+#include <exception>
+
+#include "cuda/emulator/block.h"
+#include "cuda/emulator/grid.h"
+
+namespace dehvf::simt {
+
+struct Grid {
+  Grid(const Launch& launch, const std::function<void()>& body);
+  ~Grid();  // ends every thread that is under way
+  Grid(const Grid&) = delete;
+  Grid& operator=(const Grid&) = delete;
+
+  void run();
+  void run_thread(Thread& thread);  // on the thread's fiber, from its first step to its last
+
+  const Launch& launch;
+  const std::function<void()>& body;
+  uint64_t progress = 0;  // steps that were no mere polling
+  bool cancelled = false;
+  std::exception_ptr failure;
+  char begin_token = 0, end_token = 0, fence_token = 0;
+
+ private:
+  void load(Block& block);
+  bool run_block(Block& block);  // until no warp of it goes on; false when all its threads have ended
+  void resume(Thread& thread);
+  void left(Thread& thread);
+  [[noreturn]] void deadlock() const;
+
+  uint64_t next_ = 0;  // the next block to be loaded
+  std::vector<std::unique_ptr<Block>> resident_;
+};
+
+}  // namespace dehvf::simt

@@ -1,0 +1,16 @@
+#include "cuda/emulator/sanitizer.h"
+
+namespace dehvf::simt::sanitizer {
+
+std::string_view name() { return "none"; }
+void open(Context&) {}
+void close(Context&) {}
+void here(Context&) {}
+void leave(Context&, const Context&, bool) {}
+void arrive(Context&, Context&) {}
+void release(void*) {}
+void acquire(void*) {}
+void poison(const void*, size_t) {}
+void unpoison(const void*, size_t) {}
+
+}  // namespace dehvf::simt::sanitizer

@@ -46,9 +46,8 @@ void Arena::append(const void* key, size_t bytes, size_t alignment, Site site) {
 void* Arena::of(const void* key, size_t bytes, size_t alignment, std::source_location where) {
   for (const Region& region : regions_)
     if (region.key == key) return region.data;
+  if (static_bytes_ + bytes > kStaticShared) return nullptr;
   static_bytes_ += bytes;
-  require<KernelFault>(static_bytes_ <= kStaticShared, "shared memory of ", place(where), ": ", static_bytes_,
-                       " bytes declared, a block has at most ", kStaticShared);
   append(key, bytes, alignment, {"shared", where});
   return regions_.back().data;
 }

@@ -20,7 +20,8 @@ class Arena {
   void reset(size_t dynamic_bytes);  // everything is NaN again
   void* dynamic() const { return regions_.front().data; }
 
-  /// The one allocation of this block that belongs to `key`, made by the first who asks.
+  /// The one allocation of this block that belongs to `key`, made by the first who asks; null when the block
+  /// has no more.
   void* of(const void* key, size_t bytes, size_t alignment, std::source_location where);
 
   /// "3 bytes behind the shared memory of norm.cu:12 (64 bytes)" or empty; looks at all gaps.

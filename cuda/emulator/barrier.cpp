@@ -88,7 +88,12 @@ void demand(bool ok, const Site& site, const char* what) {
 }
 
 void* shared_of(const void* key, size_t bytes, size_t alignment, std::source_location where) {
-  return current().block->arena.of(key, bytes, alignment, where);
+  Thread& thread = current();
+  void* const memory = thread.block->arena.of(key, bytes, alignment, where);
+  if (!memory)
+    fault(thread, concat("shared memory of ", place(where), ", ", bytes, " bytes: a block has at most ",
+                         kStaticShared, " without its dynamic ones"));
+  return memory;
 }
 
 void* dynamic_shared() { return current().block->arena.dynamic(); }

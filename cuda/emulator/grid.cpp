@@ -8,6 +8,9 @@
 namespace dehvf::simt {
 namespace {
 
+// Rounds in which threads do nothing but atomics that change nothing: beyond them it is a loop without end.
+constexpr uint64_t kFruitless = 10000;
+
 struct Cancelled {};  // unwinds a thread of a grid that has failed
 
 thread_local Thread* running = nullptr;
@@ -88,6 +91,7 @@ Grid::Grid(const Launch& launch, const std::function<void()>& body) : launch(lau
 
 Grid::~Grid() {
   cancelled = true;
+  std::erase(resident_, nullptr);  // one may have ended in the pass that failed
   for (auto& block : resident_)
     for (Thread& thread : block->threads)
       while (thread.fiber) resume(thread);
@@ -125,9 +129,16 @@ void Grid::run() {
         block.reset();
     }
     std::erase(resident_, nullptr);
-    if (progress == before && !resident_.empty()) deadlock();
+    fruitless_ = progress == before ? fruitless_ + 1 : 0;
+    if (!resident_.empty() && fruitless_ > (somebody_polls() ? kFruitless : 0)) deadlock();
   }
   sanitizer::acquire(&end_token);
+}
+
+bool Grid::somebody_polls() const {
+  const auto polls = [](const Thread& thread) { return thread.state == State::polling; };
+  return std::ranges::any_of(resident_,
+                             [&](const auto& block) { return std::ranges::any_of(block->threads, polls); });
 }
 
 bool Grid::run_block(Block& block) {

@@ -29,9 +29,11 @@ struct Grid {
   bool run_block(Block& block);  // until no warp of it goes on; false when all its threads have ended
   void resume(Thread& thread);
   void left(Thread& thread);
+  bool somebody_polls() const;
   [[noreturn]] void deadlock() const;
 
-  uint64_t next_ = 0;  // the next block to be loaded
+  uint64_t fruitless_ = 0;  // rounds without progress in a row
+  uint64_t next_ = 0;       // the next block to be loaded
   std::vector<std::unique_ptr<Block>> resident_;
 };
 

@@ -95,6 +95,7 @@ Grid::~Grid() {
   for (auto& block : resident_)
     for (Thread& thread : block->threads)
       while (thread.fiber) resume(thread);
+  sanitizer::acquire(&end_token);
 }
 
 void Grid::load(Block& block) {
@@ -110,6 +111,8 @@ void Grid::load(Block& block) {
   for (unsigned i = 0; i < threads; ++i) {
     Warp& warp = block.warps[i / kLanes];
     warp.lanes |= 1u << i % kLanes;
+    warp.open.reserve(kLanes);
+    warp.idle.reserve(kLanes);
     block.threads.push_back({this, &block, &warp, i, i % kLanes, position(i, launch.block)});
   }
   block.arena.reset(launch.shared);
@@ -121,6 +124,7 @@ void Grid::run() {
     const uint64_t before = progress;
     for (auto& block : resident_) {
       if (run_block(*block)) continue;
+      sanitizer::acquire(&end_token);  // its memory is used again
       if (const std::string damage = block->arena.damage(); !damage.empty())
         fault(block->threads.front(), damage);
       if (next_ < volume(launch.grid))
@@ -132,7 +136,6 @@ void Grid::run() {
     fruitless_ = progress == before ? fruitless_ + 1 : 0;
     if (!resident_.empty() && fruitless_ > (somebody_polls() ? kFruitless : 0)) deadlock();
   }
-  sanitizer::acquire(&end_token);
 }
 
 bool Grid::somebody_polls() const {

@@ -24,7 +24,7 @@ Variable pointwise(std::string_view name, const Variable& x, const Function& fn,
     return to;
   };
   return record(name, each(fn), {x},
-                [slopes = each(slope)](const Tensor& dy, Wanted) { return Grads{multiply(dy, slopes)}; });
+                [slopes = each(slope)](const Tensor& dy, const Wanted&) { return Grads{multiply(dy, slopes)}; });
 }
 
 Variable exponential(const Variable& x) {

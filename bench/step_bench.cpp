@@ -76,10 +76,11 @@ class StepBench {
   Json measure() {
     Json result{{"threads", options_.threads},
                 {"samples", data_.examples.size()},
-                {"pictures", data_.pictures->count() - 1},
+                {"pictures", data_.pictures->count()},
                 {"tokens", trainer_->step().tokens}};
     if (!options_.export_to.empty()) write();
     std::vector<double> seconds;
+    seconds.reserve(size_t(options_.steps));
     for (int i = 0; i < options_.steps; ++i) seconds.push_back(trainer_->step().seconds);
     result["step"] = summary(seconds);
     result["shares"] = shares();
@@ -113,6 +114,7 @@ class StepBench {
     const auto recipe_file = config.tower / "preprocessor_config.json";
     const ImageRecipe recipe = recipe_from_json(read_json(recipe_file), recipe_file.string());
     std::vector<double> seconds;
+    seconds.reserve(size_t(options_.steps));
     for (int i = 0; i < options_.steps; ++i)
       seconds.push_back(seconds_of([&] {
         Pictures pictures;

@@ -39,7 +39,7 @@ BaseModels pretrain_base(const std::filesystem::path& folder, const std::filesys
                          Progress& progress) {
   const SceneWorld scenes = open_world("scenes", assets), pictures = open_world("pictures", assets);
   const SceneWorld* const worlds[] = {&scenes, &pictures};
-  const BaseModels base = folders(folder);
+  BaseModels base = folders(folder);
   std::filesystem::create_directories(base.llama);
   write_byte_level_tokenizer(base.llama / "tokenizer.json", toy::words(worlds));
   const auto tokenizer = open_tokenizer(base.llama);

@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -25,7 +26,7 @@ bool is_terminal() {
 }
 
 std::string time_left(double seconds) {
-  const auto all = int64_t(seconds + 0.5);
+  const int64_t all = std::llround(seconds);
   if (all < 120) return concat(all, " s left");
   return all < 7200 ? concat((all + 30) / 60, " min left")
                     : concat(all / 3600, " h ", all % 3600 / 60, " min left");

@@ -23,8 +23,9 @@ Variable pointwise(std::string_view name, const Variable& x, const Function& fn,
     });
     return to;
   };
-  return record(name, each(fn), {x},
-                [slopes = each(slope)](const Tensor& dy, const Wanted&) { return Grads{multiply(dy, slopes)}; });
+  return record(name, each(fn), {x}, [slopes = each(slope)](const Tensor& dy, const Wanted&) {
+    return Grads{multiply(dy, slopes)};
+  });
 }
 
 Variable exponential(const Variable& x) {

@@ -23,5 +23,6 @@ void add_inspect(CLI::App& program, Action& chosen);
 void add_generate(CLI::App& program, Action& chosen);
 void add_chat(CLI::App& program, Action& chosen);
 void add_convert(CLI::App& program, Action& chosen);
+void add_bench(CLI::App& program, Action& chosen);
 
 }  // namespace dehvf::cli

@@ -1,11 +1,3 @@
-// main() of every test executable: poisoned, fenced memory, so that an op that forgets an element is seen.
-#include <gtest/gtest.h>
+#include "support/run_tests.h"
 
-#include "core/backend.h"
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  dehvf::Runtime runtime({.threads = 2, .poison = true});
-  const int result = RUN_ALL_TESTS();
-  return dehvf::damaged_fences() == 0 ? result : 1;
-}
+int main(int argc, char** argv) { return dehvf::run_tests(argc, argv); }

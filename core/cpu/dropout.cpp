@@ -9,7 +9,7 @@ namespace {
 template <class T>
 void dropout_as(const Tensor& x, const Tensor& sample_offsets, const DropoutSpec& spec, const Tensor& y) {
   using C = Compute<T>;
-  const uint64_t key = random_key({spec.seed, spec.step, spec.layer});
+  const uint64_t key = dropout_key(spec);
   const auto threshold = uint64_t(spec.rate * 0x1p32);
   const C kept = C(1 / (1 - spec.rate));
   const auto offsets = sample_offsets.span<int32_t>();

@@ -1,8 +1,15 @@
 #include "core/ops/dropout.h"
 
 #include "core/ops/check.h"
+#include "core/ops/step_state.h"
+#include "core/random.h"
 
 namespace dehvf {
+
+uint64_t dropout_key(const DropoutSpec& spec) {
+  const uint64_t step = spec.step_state.defined() ? read_step(spec.step_state).step : spec.step;
+  return random_key({spec.seed, step, spec.layer});
+}
 
 void check_sample_offsets(std::string_view op, const Tensor& sample_offsets, int64_t tokens) {
   require(sample_offsets.defined() && sample_offsets.shape().rank() == 1 && sample_offsets.count() > 0, op,
@@ -25,6 +32,8 @@ void check_dropout(std::string_view op, const DropoutSpec& spec, const Tensor& s
   if (spec.rate > 0)
     check_like(op, "dropout.sample_ids", spec.sample_ids, {sample_offsets.count() - 1}, DType::i64,
                sample_offsets.device());
+  if (spec.rate > 0 && spec.step_state.defined())
+    check_step_state(op, spec.step_state, sample_offsets.device());
   if (spec.rate > 0 && spec.positions.defined() && sample_offsets.device() == kCpu)
     check_like(op, "dropout.positions", spec.positions,
                {sample_offsets.data<int32_t>()[sample_offsets.count() - 1]}, DType::i32,

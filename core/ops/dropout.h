@@ -16,7 +16,11 @@ struct DropoutSpec {
   Tensor sample_ids;  // i64 [samples]
   Tensor
       positions;  // i32 [tokens]: of the tokens in their samples, where not all of them are here; else empty
+  Tensor step_state;  // a StepState whose step stands for `step`, for captured graphs; else empty
 };
+
+/// The key {seed, step, layer}; a step state must be on the CPU.
+uint64_t dropout_key(const DropoutSpec& spec);
 
 struct Dropout : KernelTag<Dropout, void(const Tensor& x, const Tensor& sample_offsets, const DropoutSpec&,
                                          const Tensor& y)> {

@@ -45,11 +45,21 @@ void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
 
 Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                    const AttentionOptions& options) {
-  check_inputs(q, k, v, spans);
+  check_float("attention", "q", q);
+  require(q.shape().rank() == 3, "attention: q is ", q.shape(), ", wanted [rows, heads, dim]");
   Attended result{Tensor(q.shape(), q.dtype(), q.device()),
                   Tensor({q.size(1), q.size(0)}, statistics_dtype(q.dtype()), q.device())};
-  run<Attention>(q.device().kind, q, k, v, spans, options, result.out, result.lse);
+  attention_into(q, k, v, spans, options, result);
   return result;
+}
+
+void attention_into(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                    const AttentionOptions& options, const Attended& attended) {
+  check_inputs(q, k, v, spans);
+  check_same("attention", "q", q, "out", attended.out);
+  check_like("attention", "lse", attended.lse, {q.size(1), q.size(0)}, statistics_dtype(q.dtype()),
+             q.device());
+  run<Attention>(q.device().kind, q, k, v, spans, options, attended.out, attended.lse);
 }
 
 void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,

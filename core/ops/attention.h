@@ -39,6 +39,8 @@ struct Attended {
 };
 Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                    const AttentionOptions& options);
+void attention_into(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
+                    const AttentionOptions& options, const Attended& attended);
 /// Writes those of `grads` that are not empty.
 void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                         const AttentionOptions& options, const Attended& attended, const Tensor& dout,

@@ -61,12 +61,21 @@ void check(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&
 }  // namespace
 
 VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
-  check(x, rows, plan);
-  VisualRowsResult result{
+  check(x, rows, plan);  // before its sizes are used
+  const VisualRowsResult result{
       Tensor(x.shape(), x.dtype(), x.device()),
       Tensor({x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()), x.device())};
-  run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);
+  visual_rows_into(x, rows, plan, result);
   return result;
+}
+
+void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                      const VisualRowsResult& result) {
+  check(x, rows, plan);
+  check_same(kOp, "x", x, "output", result.output);
+  check_like(kOp, "scores", result.scores, {x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()),
+             x.device());
+  run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);
 }
 
 void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,

@@ -51,6 +51,8 @@ struct VisualRowsResult {
 ///   output = scale dropout(activation(scores)) (slot_values + m lambda E_v)
 /// Throws ShapeError for N > n and for whatever else does not fit.
 VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan);
+void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                      const VisualRowsResult& result);
 void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
                           const Tensor& scores, const Tensor& dy, const Tensor& dx,
                           const VisualRowsTensors& grads);

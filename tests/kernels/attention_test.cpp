@@ -1,0 +1,145 @@
+#include "core/ops/attention.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "support/parity.h"
+
+namespace dehvf {
+namespace {
+
+struct Case {
+  std::string_view what;
+  int64_t heads, kv_heads, dim;
+  bool causal;
+  int64_t q_rows, k_rows;
+  std::vector<int32_t> spans;
+};
+
+const std::vector<Case> kCases = {
+    {"one query, one key", 1, 1, 64, true, 1, 1, {0, 1, 0, 1}},
+    {"packed causal texts of 7, 1 and 65", 2, 2, 64, true, 73, 73, {0, 7, 0, 7, 7, 1, 7, 1, 8, 65, 8, 65}},
+    {"grouped heads", 4, 1, 72, true, 33, 33, {0, 33, 0, 33}},
+    {"full, 63 and 66", 2, 1, 80, false, 129, 129, {0, 63, 0, 63, 63, 66, 63, 66}},
+    {"few queries at the end of many keys", 2, 1, 128, true, 5, 200, {0, 3, 0, 135, 3, 2, 135, 65}},
+    {"more queries than keys: the first see none", 1, 1, 64, true, 9, 4, {0, 9, 0, 4}},
+    {"a shared prefix, gaps and empty spans",
+     2,
+     2,
+     64,
+     false,
+     20,
+     40,
+     {2, 5, 0, 12, 9, 0, 3, 4, 10, 6, 4, 33, 17, 2, 0, 0}},
+    {"odd dim", 2, 1, 20, true, 40, 40, {0, 40, 0, 40}},
+};
+
+double norm_of_rows(const Tensor& x) {  // the largest norm of a head's row
+  double most = 0;
+  const int64_t dim = x.size(-1);
+  for (int64_t r = 0; r < x.count() / dim; ++r) {
+    double squares = 0;
+    for (int64_t d = 0; d < dim; ++d) squares += std::pow(x.data<double>()[r * dim + d], 2);
+    most = std::max(most, squares);
+  }
+  return std::sqrt(most);
+}
+
+// lse with minus infinity made comparable.
+Tensor finite(const Tensor& lse) {
+  const Tensor result = exact(lse).clone();
+  for (double& v : result.span<double>())
+    if (std::isinf(v) && v < 0) v = -1e3;
+  return result;
+}
+
+struct Variant {
+  KernelKey forward, backward;
+};
+
+class AttentionKernels : public Parity {
+ protected:
+  std::vector<KernelKey> variants() const {
+    std::vector<KernelKey> found;
+    for (const KernelKey& key : Registry<Attention>::instance().keys())
+      if (key.device == device().kind) found.push_back(key);
+    return found;
+  }
+  // Forward and backward of one case by one variant.
+  void check(const KernelKey& key, const Case& c, DType dtype) {
+    const Shape q_shape{c.q_rows, c.heads, c.dim}, k_shape{c.k_rows, c.kv_heads, c.dim};
+    const auto draw = [&](const Shape& shape, uint64_t name) {
+      return drawn(shape.count(), 0, dtype, device(), random_key({name, uint64_t(c.q_rows)}), 1)
+          .reshape(shape);
+    };
+    const Tensor q = draw(q_shape, 1), k = draw(k_shape, 2), v = draw(k_shape, 3), dout = draw(q_shape, 4);
+    const Tensor host_spans = tensor_of(c.spans).reshape({int64_t(c.spans.size()) / 4, 4});
+    const Tensor spans = host_spans.to(device());
+    const AttentionOptions options{.causal = c.causal, .scale = 2 / std::sqrt(double(c.dim))};
+    const Attended got{full(q_shape, NAN, dtype, device()),
+                       full({c.heads, c.q_rows}, NAN, DType::f32, device())};
+    Registry<Attention>::instance().find(key)(q, k, v, spans, options, got.out, got.lse);
+
+    // What a 16-bit kernel may round between: the weights once, and for gradients the slopes once.
+    const Tensor eq = exact(q), ek = exact(k), ev = exact(v), edout = exact(dout);
+    const Attended want = attention(eq, ek, ev, host_spans, options);
+    const double score = options.scale * norm_of_rows(eq) * norm_of_rows(ek);
+    const double keys = double(c.k_rows), queries = double(c.q_rows * c.heads / c.kv_heads);
+    const Bound forward{.additions = double(c.dim) + keys, .magnitude = (1 + score) * 1.0, .stores = 2};
+    expect_close(got.out, want.out, forward, concat("out of ", key, ", ", c.what));
+    expect_close(cast(finite(got.lse), DType::f32), finite(want.lse),
+                 {.additions = double(c.dim) + keys, .magnitude = 1 + score},
+                 concat("lse of ", key, ", ", c.what));
+
+    // Backward is given the forward's own results, rounded: they are inputs like the others.
+    const Attended rounded{exact(got.out), exact(got.lse)};
+    const AttentionGrads wanted{full(q_shape, NAN, DType::f64), full(k_shape, NAN, DType::f64),
+                                full(k_shape, NAN, DType::f64)};
+    attention_backward(eq, ek, ev, host_spans, options, rounded, edout, wanted);
+    const AttentionGrads grads{full(q_shape, NAN, dtype, device()), full(k_shape, NAN, dtype, device()),
+                               full(k_shape, NAN, dtype, device())};
+    Registry<AttentionBackward>::instance().find(key)(q, k, v, spans, options, got.out, got.lse, dout, grads);
+    const double slope = 2 * options.scale * norm_of_rows(edout) * norm_of_rows(ev) * (1 + score);
+    expect_close(grads.q, wanted.q, {double(c.dim) + keys, slope * norm_of_rows(ek), 2},
+                 concat("dq of ", key, ", ", c.what));
+    expect_close(grads.k, wanted.k,
+                 {double(c.dim) + queries, slope * norm_of_rows(eq) * std::sqrt(queries), 2},
+                 concat("dk of ", key, ", ", c.what));
+    expect_close(grads.v, wanted.v,
+                 {double(c.dim) + queries, (1 + score) * norm_of_rows(edout) * std::sqrt(queries), 2},
+                 concat("dv of ", key, ", ", c.what));
+  }
+};
+
+TEST_P(AttentionKernels, ForwardAndBackward) {
+  for (const KernelKey& key : variants())
+    for (const Case& c : kCases)
+      for (DType dtype : kKernelDtypes) check(key, c, dtype);
+}
+
+TEST_P(AttentionKernels, FormOnlyWhatIsWantedAndRepeatBitForBit) {
+  const Case& c = kCases[1];
+  for (const KernelKey& key : variants()) {
+    const Shape shape{c.q_rows, c.heads, c.dim};
+    const Tensor q = drawn(shape.count(), 0, DType::bf16, device(), 5, 1).reshape(shape);
+    const Tensor spans = tensor_of(c.spans).reshape({3, 4}).to(device());
+    const AttentionOptions options{.causal = true, .scale = 0.2};
+    const auto results = [&](bool all) {
+      const auto empty = [&] { return full(shape, NAN, DType::bf16, device()); };
+      const Attended attended{empty(), full({c.heads, c.q_rows}, NAN, DType::f32, device())};
+      Registry<Attention>::instance().find(key)(q, q, q, spans, options, attended.out, attended.lse);
+      const AttentionGrads grads{all ? empty() : Tensor(), all ? empty() : Tensor(), empty()};
+      Registry<AttentionBackward>::instance().find(key)(q, q, q, spans, options, attended.out, attended.lse,
+                                                        q, grads);
+      return std::pair{attended.out.to(kCpu), grads.v.to(kCpu)};
+    };
+    const auto first = results(true), second = results(false);
+    EXPECT_EQ(std::memcmp(first.first.raw(), second.first.raw(), first.first.bytes()), 0) << key;
+    EXPECT_EQ(std::memcmp(first.second.raw(), second.second.raw(), first.second.bytes()), 0) << key;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Places, AttentionKernels, kAsyncPlaces, place_name);
+
+}  // namespace
+}  // namespace dehvf

@@ -4,13 +4,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cuda/emulator/bytes.h"
 #include "cuda/emulator/sanitizer.h"
 
 namespace dehvf::simt {
 namespace {
 
 constexpr size_t kGap = 128, kDynamicAlignment = 1024;
-constexpr unsigned char kUnset = 0xff;  // as floats of any width: NaN
 constexpr unsigned char kGuard = 0xfb;  // NaN as well, but nothing that a kernel stores by itself
 
 }  // namespace
@@ -39,10 +39,7 @@ void Arena::append(const void* key, size_t bytes, size_t alignment, Site site) {
   const size_t begin = (used_ + kGap + alignment - 1) / alignment * alignment;
   unsigned char* const data = bytes_ + begin;
   sanitizer::unpoison(data, bytes);
-  for (size_t i = 0; i < bytes; ++i) {
-    data[i] = kUnset;
-    asm volatile("");  // not memset, into which the race detector looks even here
-  }
+  fill_bytes(data, kUnset, bytes);
   regions_.push_back({key, data, bytes, site});
   used_ = begin + bytes + kGap;
 }
@@ -54,6 +51,14 @@ void* Arena::of(const void* key, size_t bytes, size_t alignment, std::source_loc
   static_bytes_ += bytes;
   append(key, bytes, alignment, {"shared", where});
   return regions_.back().data;
+}
+
+bool Arena::holds(const void* data, size_t bytes) const {
+  const auto at = reinterpret_cast<uintptr_t>(data);
+  return std::ranges::any_of(regions_, [&](const Region& region) {
+    const auto begin = reinterpret_cast<uintptr_t>(region.data);
+    return at >= begin && at - begin + bytes <= region.bytes;
+  });
 }
 
 std::string Arena::damage() const {

@@ -9,6 +9,7 @@
 namespace dehvf::simt {
 
 inline constexpr size_t kDynamicShared = 227 << 10, kStaticShared = 48 << 10;  // the most a block can have
+inline constexpr unsigned char kUnset = 0xff;                                  // as floats of any width: NaN
 
 class Arena {
  public:
@@ -23,6 +24,8 @@ class Arena {
   /// The one allocation of this block that belongs to `key`, made by the first who asks; null when the block
   /// has no more.
   void* of(const void* key, size_t bytes, size_t alignment, std::source_location where);
+
+  bool holds(const void* data, size_t bytes) const;  // within one allocation
 
   /// "3 bytes behind the shared memory of norm.cu:12 (64 bytes)" or empty; looks at all gaps.
   std::string damage() const;

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <vector>
 
 #include "cuda/emulator/arena.h"
+#include "cuda/emulator/async.h"
 #include "cuda/emulator/fiber.h"
 
 namespace dehvf::simt {
@@ -26,6 +28,10 @@ struct Wait {
   const void* context = nullptr;
 };
 
+/// A thread's groups of copies, oldest first; the last one is not closed yet.
+using CopyGroups = std::deque<Batch>;
+const Site* forgotten(const CopyGroups& groups);  // a copy of these that nobody waited for
+
 struct Thread {
   Grid* grid;
   Block* block;
@@ -34,7 +40,8 @@ struct Thread {
   uint3 index;
   State state = State::ready;
   Wait wait;
-  std::unique_ptr<Fiber> fiber;  // from the first resume to the last
+  std::unique_ptr<Fiber> fiber;        // from the first resume to the last
+  std::unique_ptr<CopyGroups> copies;  // from the first asynchronous copy on
 };
 
 /// Where threads of a block meet. What one phase leaves behind lies under the parity of its number, because

@@ -1,5 +1,6 @@
 #include <bit>
 
+#include "cuda/emulator/bytes.h"
 #include "cuda/emulator/grid_state.h"
 #include "cuda/emulator/meet.h"
 
@@ -12,14 +13,6 @@ void check(const Thread& thread, const Site& site, uint32_t mask, uint32_t lanes
   if (const uint32_t gone = lanes & thread.warp->left)
     fault(thread, concat(thread, " waits at ", site, ", but lane ", std::countr_zero(gone),
                          " of its mask has ended"));
-}
-
-// Not memcpy, into which the race detector looks even here.
-void copy(void* to, const void* from, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) {
-    static_cast<unsigned char*>(to)[i] = static_cast<const unsigned char*>(from)[i];
-    asm volatile("");  // or the compiler makes it one
-  }
 }
 
 // The exchange that the thread joins: the one of the same mask that still misses it, or a new one.
@@ -60,7 +53,7 @@ void exchange(const Site& site, uint32_t mask, const Exchanged& values, Combine 
   const uint32_t lanes = mask & thread.warp->lanes, self = 1u << thread.lane;
   check(thread, site, mask, lanes);
   Exchange& meeting = joined(thread, site, lanes);
-  copy(meeting.in[thread.lane], values.in, values.in_bytes);
+  move_bytes(meeting.in[thread.lane], values.in, values.in_bytes);
   meeting.arrived |= self;
   sanitizer::release(&meeting.token);
   if (meeting.arrived == lanes) {
@@ -72,7 +65,7 @@ void exchange(const Site& site, uint32_t mask, const Exchanged& values, Combine 
     wait_until(site, [&] { return meeting.done; });
   }
   sanitizer::acquire(&meeting.token);
-  copy(values.out, meeting.out[thread.lane], values.out_bytes);
+  move_bytes(values.out, meeting.out[thread.lane], values.out_bytes);
   meeting.taken |= self;
   if (meeting.taken == lanes) close(*thread.warp, meeting);
 }

@@ -201,6 +201,8 @@ void Grid::left(Thread& thread) {
   const auto desert = [&](const auto& meeting) {
     fault(thread, concat(thread, " has ended, but ", *meeting.first, " waits for it at ", meeting.site));
   };
+  if (const Site* copy = thread.copies ? forgotten(*thread.copies) : nullptr)
+    fault(thread, concat(thread, " has ended and did not wait for ", *copy));
   if (thread.block->barriers[0].arrived > 0) desert(thread.block->barriers[0]);
   for (const auto& exchange : thread.warp->open)
     if (!exchange->done && exchange->mask >> thread.lane & 1) desert(*exchange);

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "cuda/emulator/block.h"
+#include "cuda/emulator/delivery.h"
 #include "cuda/emulator/grid.h"
 
 namespace dehvf::simt {
@@ -19,6 +20,7 @@ struct Grid {
 
   const Launch& launch;
   const std::function<void()>& body;
+  const Delivery delivery = simt::delivery();
   uint64_t progress = 0;  // steps that were no mere polling
   bool cancelled = false;
   std::exception_ptr failure;

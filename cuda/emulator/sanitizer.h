@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace dehvf::simt::sanitizer {
@@ -26,6 +27,18 @@ void arrive(Context& self, Context& from);                   // directly behind 
 // What happened before a release of a token is seen by those who acquire it later.
 void release(void* token);
 void acquire(void* token);
+
+/// What asynchronous work reads or writes.
+struct Touch {
+  void* data;
+  size_t bytes;
+  bool written;
+};
+
+/// `agent`, an actor beside the threads that the first touch makes, reads and writes: after what the running
+/// thread did so far, before what follows an acquire of `token`. `code` is the place that a report names.
+void touch(Context& agent, std::span<const Touch> touches, const void* code, void* token);
+void dismiss(Context& agent);
 
 void poison(const void* data, size_t bytes);
 void unpoison(const void* data, size_t bytes);

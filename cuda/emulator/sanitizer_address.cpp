@@ -20,6 +20,8 @@ void arrive(Context& self, Context& from) {
 }
 void release(void*) {}
 void acquire(void*) {}
+void touch(Context&, std::span<const Touch>, const void*, void*) {}
+void dismiss(Context&) {}
 void poison(const void* data, size_t bytes) { __asan_poison_memory_region(data, bytes); }
 void unpoison(const void* data, size_t bytes) { __asan_unpoison_memory_region(data, bytes); }
 

@@ -10,6 +10,8 @@ void leave(Context&, const Context&, bool) {}
 void arrive(Context&, Context&) {}
 void release(void*) {}
 void acquire(void*) {}
+void touch(Context&, std::span<const Touch>, const void*, void*) {}
+void dismiss(Context&) {}
 void poison(const void*, size_t) {}
 void unpoison(const void*, size_t) {}
 

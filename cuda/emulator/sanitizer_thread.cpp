@@ -3,6 +3,14 @@
 
 #include "cuda/emulator/sanitizer.h"
 
+// Calls that the compiler puts into instrumented code.
+extern "C" {
+void __tsan_func_entry(void* code);
+void __tsan_func_exit();
+void __tsan_read_range(void* data, unsigned long bytes);
+void __tsan_write_range(void* data, unsigned long bytes);
+}
+
 namespace dehvf::simt::sanitizer {
 namespace {
 constexpr unsigned kNoSynchronisation = 1;  // a switch orders nothing: only barriers do
@@ -21,6 +29,26 @@ void leave(Context&, const Context& to, bool) { __tsan_switch_to_fiber(to.tsan, 
 void arrive(Context&, Context&) {}
 void release(void* token) { __tsan_release(token); }
 void acquire(void* token) { __tsan_acquire(token); }
+
+void touch(Context& agent, std::span<const Touch> touches, const void* code, void* token) {
+  void* const thread = __tsan_get_current_fiber();
+  if (!agent.tsan) agent.tsan = __tsan_create_fiber(0);
+  __tsan_release(&agent);
+  __tsan_switch_to_fiber(agent.tsan, kNoSynchronisation);
+  __tsan_acquire(&agent);
+  __tsan_func_entry(const_cast<void*>(code));
+  for (const Touch& touch : touches)
+    touch.written ? __tsan_write_range(touch.data, touch.bytes) : __tsan_read_range(touch.data, touch.bytes);
+  __tsan_func_exit();
+  __tsan_release(token);
+  __tsan_switch_to_fiber(thread, kNoSynchronisation);
+}
+
+void dismiss(Context& agent) {
+  if (agent.tsan) __tsan_destroy_fiber(agent.tsan);
+  agent.tsan = nullptr;
+}
+
 void poison(const void*, size_t) {}
 void unpoison(const void*, size_t) {}
 

@@ -1,0 +1,35 @@
+#include "cuda/emulator/async.h"
+
+#include "cuda/emulator/bytes.h"
+#include "cuda/emulator/grid_state.h"
+
+namespace dehvf::simt {
+
+Batch::~Batch() { sanitizer::dismiss(agent_); }
+
+void Batch::start(const Site& site, std::span<const Touch> touches, const void* code,
+                  std::function<void()> work) {
+  if (!first_) first_ = site;
+  sanitizer::touch(agent_, touches, code, &token_);
+  if (current().grid->delivery == Delivery::eager) return work();
+  for (const Touch& touch : touches)
+    if (touch.written) fill_bytes(touch.data, kUnset, touch.bytes);
+  left_.push_back(std::move(work));
+}
+
+void Batch::arrive() {
+  for (const auto& work : left_) work();
+  left_.clear();
+  sanitizer::acquire(&token_);
+}
+
+void demand_shared(const Site& site, const void* data, size_t bytes, size_t alignment) {
+  const Thread& thread = current();
+  if (!thread.block->arena.holds(data, bytes))
+    fault(thread, concat(site, ": ", bytes, " bytes that are not in the block's shared memory, ", thread));
+  if (reinterpret_cast<uintptr_t>(data) % alignment != 0)
+    fault(thread,
+          concat(site, ": an address in shared memory that is not a multiple of ", alignment, ", ", thread));
+}
+
+}  // namespace dehvf::simt

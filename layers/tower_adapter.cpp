@@ -32,7 +32,8 @@ Variable TowerAdapters::operator()(const Variable& u, int layer, const TowerDrop
                            .seed = dropout_of.seed,
                            .step = dropout_of.step,
                            .layer = 1000 + uint64_t(layer),
-                           .sample_ids = dropout_of.sample_ids};
+                           .sample_ids = dropout_of.sample_ids,
+                           .step_state = dropout_of.step_state};
     low = reshape(dropout(reshape(low, {images * tokens, config_.rank}), tensor_of(offsets), spec),
                   low.shape());
   }

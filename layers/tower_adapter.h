@@ -18,6 +18,7 @@ struct TowerAdapterConfig {
 struct TowerDropout {
   uint64_t seed = 0, step = 0;
   Tensor sample_ids;  // i64 [images]
+  Tensor step_state;  // whose step stands for `step`; may be empty
 };
 
 /// scale * up(dropout(gelu(down u))) for every block, no biases, up zero at the start.

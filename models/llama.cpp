@@ -132,7 +132,8 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
   const TextBatch chosen = options.rows.defined() ? select_rows(batch, options.rows) : TextBatch{};
   for (int l = 0; l < config_.layers; ++l) {
     const bool last = options.rows.defined() && l + 1 == config_.layers;
-    const BlockContext context{batch, last ? chosen : batch, l, options.training, options.seed, options.step};
+    const BlockContext context{batch,        last ? chosen : batch, l, options.training, options.seed,
+                               options.step, options.step_state};
     const Selection selection{last ? chosen.spans : spans, last ? options.rows : Tensor()};
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =

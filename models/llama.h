@@ -30,6 +30,7 @@ using RowProbe = std::function<void(int layer, const Tensor& u, const VisualRows
 struct ForwardOptions {
   bool training = false;
   uint64_t seed = 0, step = 0;  // of dropout
+  Tensor step_state;            // a StepState whose step stands for `step`; may be empty
   SegmentMode mode = SegmentMode::keep;
   Tensor rows;                              // i32: the only rows wanted after the last block; empty for all
   KvCache* cache = nullptr;                 // appended to; the batch then holds the new tokens only

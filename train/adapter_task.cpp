@@ -69,10 +69,11 @@ Tensor AdapterTask::next_pixels() {
   return all;
 }
 
-TowerLevels AdapterTask::levels(std::span<const int32_t> pictures, size_t first_sample) const {
+TowerLevels AdapterTask::levels(std::span<const int32_t> pictures, size_t first_sample,
+                                const Tensor& state) const {
   if (pictures.empty()) return {};
   const std::vector<int64_t> ids(pictures.begin(), pictures.end());
-  const TowerDropout dropout{options_.seed, step_, tensor_of(ids)};
+  const TowerDropout dropout{.seed = options_.seed, .sample_ids = tensor_of(ids), .step_state = state};
   if (pictures_->cached()) return pictures_->levels(pictures, dropout);
   const auto begin = std::count_if(chosen_.begin(), chosen_.begin() + int64_t(first_sample),
                                    [&](int64_t i) { return examples_[size_t(i)].image != -1; });
@@ -80,7 +81,6 @@ TowerLevels AdapterTask::levels(std::span<const int32_t> pictures, size_t first_
 }
 
 int AdapterTask::prepare(uint64_t step) {
-  step_ = step;
   const bool decodes = pictures_ && !pictures_->cached();
   if (decodes && (!decoded_ || sequence_.cursor().batch == 0)) start_decoding();
   chosen_ = sequence_.next();
@@ -95,7 +95,7 @@ int AdapterTask::prepare(uint64_t step) {
   return int((int64_t(chosen_.size()) + options_.micro_batch - 1) / options_.micro_batch);
 }
 
-Variable AdapterTask::loss(int micro_batch) {
+Variable AdapterTask::loss(int micro_batch, const Tensor& state) {
   const size_t begin = size_t(micro_batch) * size_t(options_.micro_batch);
   const size_t end = std::min(chosen_.size(), begin + size_t(options_.micro_batch));
   std::vector<std::vector<int32_t>> tokens, labels;
@@ -109,11 +109,12 @@ Variable AdapterTask::loss(int micro_batch) {
     ids.push_back(example.id);
   }
   const PackedExamples packed = pack_with_pictures(tokens, images, ids);
-  const ForwardOptions forward{.training = true, .seed = options_.seed, .step = step_, .mode = options_.mode};
-  const TowerLevels levels = this->levels(packed.pictures, begin);
+  const ForwardOptions forward{
+      .training = true, .seed = options_.seed, .step_state = state, .mode = options_.mode};
+  const TowerLevels levels = this->levels(packed.pictures, begin, state);
   const Variable losses =
       model_.losses(packed.batch, supervised(packed.batch, labels), model_.see(levels), forward);
-  return scale(sum_all(losses), 1.0 / double(labelled_));
+  return multiply(sum_all(losses), Variable(loss_scale_of(state)));
 }
 
 std::string AdapterTask::cursor() const {

@@ -28,7 +28,8 @@ class AdapterTask : public Task {
 
   Module& trained() override { return trained_; }
   int prepare(uint64_t step) override;
-  Variable loss(int micro_batch) override;
+  double loss_scale() const override { return 1.0 / double(labelled_); }
+  Variable loss(int micro_batch, const Tensor& state) override;
   int64_t tokens() const override { return tokens_; }
   std::string cursor() const override;
   void seek(const std::string& cursor) override;
@@ -36,7 +37,7 @@ class AdapterTask : public Task {
  private:
   void start_decoding();
   Tensor next_pixels();
-  TowerLevels levels(std::span<const int32_t> pictures, size_t first_sample) const;
+  TowerLevels levels(std::span<const int32_t> pictures, size_t first_sample, const Tensor& state) const;
 
   FusedModel& model_;
   Module& trained_;
@@ -46,7 +47,6 @@ class AdapterTask : public Task {
   BatchSequence sequence_;
   std::vector<int64_t> chosen_;  // of this step
   Tensor pixels_;                // of the step's pictures in their order, where they are not cached
-  uint64_t step_ = 0;
   int64_t tokens_ = 0, labelled_ = 0;
   std::unique_ptr<Prefetch<Tensor>> decoded_;  // the pictures that are left of this epoch
 };

@@ -18,9 +18,12 @@ class Task {
   virtual Module& trained() = 0;
   /// Fetches the next step's data; returns the number of its micro-batches.
   virtual int prepare(uint64_t step) = 0;
-  /// The loss of one micro-batch, already divided by the number of labelled tokens of the whole step, so that
-  /// the micro-batches' gradients add up to that of the mean.
-  virtual Variable loss(int micro_batch) = 0;
+  /// What the losses of the prepared step are multiplied by, so that they and their gradients add up to those
+  /// of its mean: 1 / labelled tokens. 1 for a task that takes means itself.
+  virtual double loss_scale() const { return 1; }
+  /// The loss of one micro-batch, multiplied by the state's loss scale. `state` is a StepState beside the
+  /// parameters, filled in for this step.
+  virtual Variable loss(int micro_batch, const Tensor& state) = 0;
   virtual int64_t tokens() const = 0;      // of the step that was prepared last
   virtual std::string cursor() const = 0;  // where the next prepare() will read
   virtual void seek(const std::string& cursor) = 0;
@@ -63,11 +66,12 @@ class Trainer {
   void run(const std::function<bool(const StepReport&)>& after);
 
  private:
-  void update(StepReport& report);
+  StepReport count(const StepState& state);
 
   Task& task_;
   TrainerOptions options_;
   FlatParameters parameters_;
+  Tensor state_;
   Counters counters_;
 };
 

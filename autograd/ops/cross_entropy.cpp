@@ -3,6 +3,7 @@
 #include "core/ops/cross_entropy.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/reduce.h"
+#include "core/ops/rows.h"
 
 namespace dehvf {
 
@@ -19,8 +20,10 @@ Variable cross_entropy(const Variable& hidden, const Variable& head, const Tenso
 
 Variable sum_all(const Variable& x) {
   return record("sum_all", sum_all(x.value()), {x},
-                [shape = x.shape(), type = x.grad_dtype(), device = x.device()](
-                    const Tensor& dy, const Wanted&) { return Grads{full(shape, item(dy), type, device)}; });
+                [shape = x.shape(), type = x.grad_dtype()](const Tensor& dy, const Wanted&) {
+                  const Tensor only_row = zeros({shape.count()}, DType::i32, dy.device());
+                  return Grads{gather_rows(cast(dy, type).reshape({1}), only_row).reshape(shape)};
+                });
 }
 
 }  // namespace dehvf

@@ -1,19 +1,44 @@
 #include "core/ops/optimizer.h"
 
-#include <cmath>
-
 #include "core/ops/check.h"
 
 namespace dehvf {
+namespace {
 
-void adamw(const AdamWBuffers& buffers, const AdamWOptions& options, const StepState& state) {
+void check_accurate(std::string_view op, std::string_view name, const Tensor& tensor) {
+  require<DTypeError>(tensor.dtype() == statistics_dtype(tensor.dtype()), op, ": ", name, " is ",
+                      tensor.dtype(), ", wanted f32 (f64 in checks)");
+}
+
+}  // namespace
+
+void add_loss(const Tensor& loss, const Tensor& state) {
+  check_accurate("add_loss", "loss", loss);
+  require(loss.count() == 1, "add_loss: loss is ", loss.shape(), ", wanted one element");
+  check_step_state("add_loss", state, loss.device());
+  run<AddLoss>(loss.device().kind, loss, state);
+}
+
+void finish_gradients(const Tensor& gradient, const AdamWOptions& options, double clip, const Tensor& state) {
+  check_accurate("finish_gradients", "gradient", gradient);
+  check_step_state("finish_gradients", state, gradient.device());
+  run<FinishGradients>(gradient.device().kind, gradient, options, clip, state);
+}
+
+void adamw(const AdamWBuffers& buffers, const AdamWOptions& options, const Tensor& state) {
   check_same("adamw", "value", buffers.value, "gradient", buffers.gradient);
   check_same("adamw", "value", buffers.value, "first_moment", buffers.first_moment);
   check_same("adamw", "value", buffers.value, "second_moment", buffers.second_moment);
   check_like("adamw", "decay", buffers.decay, buffers.value.shape(), DType::u8, buffers.value.device());
-  require<DTypeError>(buffers.value.dtype() == statistics_dtype(buffers.value.dtype()), "adamw: value is ",
-                      buffers.value.dtype(), ", wanted f32 (f64 in checks)");
-  if (!state.skip) run<AdamW>(buffers.value.device().kind, buffers, options, state);
+  check_accurate("adamw", "value", buffers.value);
+  check_step_state("adamw", state, buffers.value.device());
+  if (buffers.working.defined()) {
+    const DType dtype = buffers.working.dtype();
+    require<DTypeError>(dtype == DType::bf16 || dtype == DType::f16, "adamw: working is ", dtype,
+                        ", wanted bf16 or f16");
+    check_like("adamw", "working", buffers.working, buffers.value.shape(), dtype, buffers.value.device());
+  }
+  run<AdamW>(buffers.value.device().kind, buffers, options, state);
 }
 
 double squared_norm(const Tensor& x) {
@@ -21,16 +46,6 @@ double squared_norm(const Tensor& x) {
   const Tensor norm(Shape{}, DType::f64, x.device());
   run<SquaredNorm>(x.device().kind, x, norm);
   return item(norm);
-}
-
-int64_t first_non_finite(const Tensor& x) {
-  const Tensor host = x.to(kCpu);
-  return visit_float(x.dtype(), [&]<class T>(std::type_identity<T>) {
-    const T* data = host.data<T>();
-    for (int64_t i = 0; i < host.count(); ++i)
-      if (!std::isfinite(Compute<T>(data[i]))) return i;
-    return int64_t(-1);
-  });
 }
 
 }  // namespace dehvf

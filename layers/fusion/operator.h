@@ -62,6 +62,7 @@ struct BlockContext {
   int layer = 0;    // 0-based
   bool training = false;
   uint64_t seed = 0, step = 0;  // of dropout
+  Tensor step_state;            // a StepState whose step stands for `step`; may be empty
 };
 
 /// The shapes that an operator's sizes follow from.

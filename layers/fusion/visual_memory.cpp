@@ -58,7 +58,8 @@ VisualRows VisualMemory::rows(const Variable& key_z, const Variable& value_z,
                          .step = context.step,
                          .layer = uint64_t(context.layer),
                          .sample_ids = context.rows.sample_ids,
-                         .positions = context.rows.positions};
+                         .positions = context.rows.positions,
+                         .step_state = context.step_state};
   if (!key_z.defined()) return rows;
   if (config_.materialised) {
     rows.image_keys = projector_up_(key_z);

@@ -17,15 +17,14 @@ enum class Result : uint8_t { value, moment1, moment2 };
 
 // Inputs: value, gradient, first moment, second moment.
 Variable updated(std::span<const Variable> in, Result wanted) {
-  const AdamWBuffers buffers{in[0].value().clone(), in[1].value(), in[2].value().clone(),
-                             in[3].value().clone(), zeros({kCount}, DType::u8)};
+  const AdamWBuffers buffers{in[0].value().clone(),      in[1].value(),
+                             in[2].value().clone(),      in[3].value().clone(),
+                             zeros({kCount}, DType::u8), {}};
   std::fill_n(buffers.decay.data<uint8_t>(), kDecayed, uint8_t(1));
-  adamw(buffers, kOptions,
-        {.step = kStep,
-         .learning_rate = kRate,
-         .first_correction = 1 - std::pow(kOptions.beta1, kStep),
-         .second_correction = 1 - std::pow(kOptions.beta2, kStep),
-         .clip_factor = kClipTo / std::sqrt(squared_norm(buffers.gradient))});
+  const Tensor state = step_state(kCpu);
+  write_step({.updates = kStep - 1, .learning_rate = kRate}, state);
+  finish_gradients(buffers.gradient, kOptions, kClipTo, state);
+  adamw(buffers, kOptions, state);
   return wanted == Result::value     ? buffers.value
          : wanted == Result::moment1 ? buffers.first_moment
                                      : buffers.second_moment;
@@ -62,6 +61,27 @@ OpCase adamw_case(const std::string& name, Result wanted) {
           .low_precision = false};
 }
 
+// What add_loss and squared_norm gather: the first element and the sum of all squares.
+Variable gathered(std::span<const Variable> in) {
+  const Tensor x = in[0].value(), state = step_state(kCpu);
+  add_loss(x.slice(0, 1), state);
+  return full({}, read_step(state).loss + squared_norm(x), x.dtype());
+}
+
+OpCase gathered_case() {
+  return {.name = "loss_and_norm",
+          .inputs = {{.name = "x", .shape = {kCount}, .wants_grad = false}},
+          .op = gathered,
+          .reference = plain({},
+                             [](const Doubles& in, std::span<double> out) {
+                               out[0] = in[0][0];
+                               for (double x : in[0]) out[0] += x * x;
+                             }),
+          .additions = kCount,
+          .low_precision = false};
+}
+
+const AddCase loss_and_norm(gathered_case());
 const AddCase adamw_value(adamw_case("value", Result::value));
 const AddCase adamw_moment1(adamw_case("moment1", Result::moment1));
 const AddCase adamw_moment2(adamw_case("moment2", Result::moment2));

@@ -30,8 +30,21 @@ void add(const Tensor& a, const Tensor& b, double scale_b, const Tensor& y) {
   });
 }
 
+struct Same {
+  __device__ float operator()(float x) const { return x; }
+};
+
+void cast(const Tensor& x, const Tensor& y) {
+  visit_element("cast", x.dtype(), [&]<class X>(std::type_identity<X>) {
+    visit_element("cast", y.dtype(), [&]<class Y>(std::type_identity<Y>) {
+      map_into<Y>({"cast"}, y, Same{}, static_cast<const X*>(x.raw()));
+    });
+  });
+}
+
 const Provide<Activate> provide_activate{{kKernelDevice}, activate};
 const Provide<Add> provide_add{{kKernelDevice}, add};
+const Provide<Cast> provide_cast{{kKernelDevice}, cast};
 
 }  // namespace
 }  // namespace dehvf::cuda

@@ -42,6 +42,20 @@ TEST_P(ElementwiseKernels, AddOfTwoDtypes) {
         }
 }
 
+TEST_P(ElementwiseKernels, CastRoundsToNearest) {
+  for (DType from : kKernelDtypes)
+    for (DType to : kKernelDtypes)
+      for (int64_t count : kCounts) {
+        const Tensor x = drawn(count, 1, from, device(), random_key({4, uint64_t(count)}));
+        const Tensor whole = output(count, 1, to), y = whole.slice(1, 1 + count);
+        run<Cast>(device().kind, x, y);
+        const Tensor host = x.to(kCpu), want({count}, to);
+        run<Cast>(DeviceKind::cpu, host, want);
+        expect_close(y, exact(want), {.magnitude = 1e-30}, "cast");
+        expect_untouched_behind(whole, 1 + count);
+      }
+}
+
 TEST_P(ElementwiseKernels, TakesNothingAndPassesNanOn) {
   EXPECT_EQ(activate(Tensor({0}, DType::f32, device()), Activation::relu).count(), 0);
   for (Activation activation : {Activation::silu, Activation::gelu, Activation::gelu_tanh,

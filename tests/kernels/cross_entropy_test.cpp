@@ -12,9 +12,10 @@ class CrossEntropyKernels : public Parity {};
 
 struct Case {
   int64_t rows, vocab, width;
+  double range = 2;  // of hidden and head; 6 makes logits whose exponentials overflow
 };
 // The last has more rows than logits are held for at a time.
-constexpr Case kCases[] = {{1, 1, 1}, {3, 7, 5}, {5, 513, 24}, {2, 1531, 33}, {517, 11, 4}};
+constexpr Case kCases[] = {{1, 1, 1}, {3, 7, 5}, {5, 513, 24}, {2, 1531, 33}, {517, 11, 4}, {3, 40, 32, 6}};
 
 Tensor targets_of(const Case& c, uint64_t key) {
   std::vector<int32_t> targets;
@@ -28,13 +29,15 @@ TEST_P(CrossEntropyKernels, ForwardAndBackward) {
   for (const Case& c : kCases)
     for (DType dtype : kKernelDtypes) {
       const std::string what = concat(c.rows, " rows, ", c.vocab, " words");
-      const Tensor hidden = drawn(c.rows * c.width, 0, dtype, device(), 1, 2).reshape({c.rows, c.width});
-      const Tensor head = drawn(c.vocab * c.width, 0, dtype, device(), 2, 2).reshape({c.vocab, c.width});
+      const Tensor hidden =
+          drawn(c.rows * c.width, 0, dtype, device(), 1, c.range).reshape({c.rows, c.width});
+      const Tensor head =
+          drawn(c.vocab * c.width, 0, dtype, device(), 2, c.range).reshape({c.vocab, c.width});
       const Tensor host_targets = targets_of(c, 3), targets = host_targets.to(device());
       const Tensor whole = output(c.rows, 0, DType::f32), losses = whole.slice(0, c.rows);
       run<CrossEntropy>(device().kind, hidden, head, targets, losses);
       const Tensor eh = exact(hidden), ew = exact(head);
-      const double logit = 4 * double(c.width);
+      const double logit = c.range * c.range * double(c.width);
       expect_close(losses, cross_entropy(eh, ew, host_targets),
                    {.additions = double(c.width + c.vocab), .magnitude = 1 + logit}, "losses of " + what);
       expect_untouched_behind(whole, c.rows);

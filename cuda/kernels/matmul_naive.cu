@@ -49,7 +49,6 @@ void matmul_naive(const Tensor& a, const Tensor& b, const Tensor& c, const Matmu
 }
 
 const Provide<Matmul> provide_matmul{{kKernelDevice, "naive"}, matmul_naive};
-const Provide<Matmul> provide_default{{kKernelDevice}, matmul_naive};  // until there is a faster one
 
 }  // namespace
 }  // namespace dehvf::cuda

@@ -21,9 +21,10 @@ class MatmulKernels : public Parity {
 struct Case {
   int64_t batch, m, n, k;
 };
-constexpr Case kCases[] = {{1, 1, 1, 1},    {1, 3, 5, 7},    {1, 17, 33, 64}, {1, 129, 130, 65},
-                           {1, 64, 48, 31}, {3, 5, 9, 20},   {1, 2, 3, 0},    {2, 33, 16, 40},
-                           {1, 1, 257, 96}, {1, 257, 1, 40}, {1, 16, 16, 700}};
+constexpr Case kCases[] = {{1, 1, 1, 1},     {1, 3, 5, 7},    {1, 17, 33, 64},  {1, 129, 130, 65},
+                           {1, 64, 48, 31},  {3, 5, 9, 20},   {1, 2, 3, 0},     {2, 33, 16, 40},
+                           {1, 1, 257, 96},  {1, 257, 1, 40}, {1, 16, 16, 700}, {1, 136, 144, 72},
+                           {2, 24, 40, 1048}};
 
 // ||a|| ||b|| of contracts.md 9: the largest product of a row's and a column's norm.
 double magnitude(const Tensor& a, const Tensor& b, int64_t k) {

@@ -1,0 +1,69 @@
+// A tile of a 16-bit matrix in shared memory: filled by asynchronous copies of 16 bytes, read as fragments of
+// the tensor cores. Rows of `kRow` elements are cut into chunks of 8, and a chunk's place in its row depends
+// on the row, so that eight rows at one chunk lie in different banks.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/ptx/cp_async.cuh"
+#include "cuda/ptx/matrix.cuh"
+
+namespace dehvf::cuda {
+
+inline constexpr int kChunk = 8;  // elements of 16 bits in 16 bytes
+
+/// kRows x kRow elements of T, kRow a power of two from 32 on.
+template <class T, int kRows, int kRow>
+struct Tile {
+  static_assert(sizeof(T) == 2 && kRow >= 32 && (kRow & (kRow - 1)) == 0);
+  static constexpr int kChunks = kRow / kChunk;
+  alignas(128) T items[kRows * kRow];
+
+  __device__ static int offset(int row, int chunk) {
+    const int turn = kChunks >= 8 ? row & 7 : (row >> 1) & 3;
+    return row * kRow + (chunk ^ turn) * kChunk;
+  }
+  __device__ T* at(int row, int chunk) { return items + offset(row, chunk); }
+  __device__ const T* at(int row, int chunk) const { return items + offset(row, chunk); }
+};
+
+/// A matrix in global memory of which a block copies tiles: `rows` rows of `columns` elements, `stride`
+/// apart. Address and stride are multiples of 16 bytes.
+template <class T>
+struct MatrixView {
+  const T* data;
+  int64_t rows, columns, stride;
+};
+
+/// Starts the copies of the tile whose first element is (row, column); what lies outside arrives as zeros.
+template <int kThreads, class T, int kRows, int kRow>
+__device__ void copy_tile(const MatrixView<T>& from, int64_t row, int64_t column, Tile<T, kRows, kRow>& to) {
+  constexpr int kChunks = Tile<T, kRows, kRow>::kChunks;
+  static_assert(kRows * kChunks % kThreads == 0);
+#pragma unroll
+  for (int i = 0; i < kRows * kChunks / kThreads; ++i) {
+    const int index = i * kThreads + int(threadIdx.x), r = index / kChunks, chunk = index % kChunks;
+    const int64_t left = from.columns - (column + chunk * kChunk);
+    const bool inside = row + r < from.rows && left > 0;
+    const int valid = !inside ? 0 : left < kChunk ? int(left) * 2 : 16;
+    const T* const source =
+        inside ? from.data + (row + r) * from.stride + column + chunk * kChunk : from.data;
+    ptx::cp_async<16>(to.at(r, chunk), source, valid);
+  }
+}
+
+/// Four 8x8 matrices: [i % 2] 8 rows further, [i / 2] one chunk further, the first at (row, chunk). As rows
+/// of a fragment: lane l holds row l / 4.
+template <class Tile>
+__device__ void load_rows(uint32_t (&r)[4], const Tile& tile, int row, int chunk, int lane) {
+  const int matrix = lane / 8;
+  ptx::ldmatrix_x4(r, tile.at(row + matrix % 2 * 8 + lane % 8, chunk + matrix / 2));
+}
+/// The same with each 8x8 matrix transposed: lane l holds column l / 4.
+template <class Tile>
+__device__ void load_columns(uint32_t (&r)[4], const Tile& tile, int row, int chunk, int lane) {
+  const int matrix = lane / 8;
+  ptx::ldmatrix_x4_trans(r, tile.at(row + matrix % 2 * 8 + lane % 8, chunk + matrix / 2));
+}
+
+}  // namespace dehvf::cuda

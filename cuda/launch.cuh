@@ -25,6 +25,9 @@ void launch(LaunchSite site, dim3 grid, dim3 block, size_t shared, const Stream&
                 "each argument as the kernel declares it, without narrowing");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   begin_launch(site, stream);
+  if (constexpr size_t kWithoutAsking = 48 << 10; shared > kWithoutAsking)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)), site.kernel,
+          site.where);
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;

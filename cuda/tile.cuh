@@ -28,7 +28,7 @@ struct Tile {
 };
 
 /// A matrix in global memory of which a block copies tiles: `rows` rows of `columns` elements, `stride`
-/// apart. Address and stride are multiples of 16 bytes.
+/// apart. Address, columns and stride are whole chunks.
 template <class T>
 struct MatrixView {
   const T* data;
@@ -43,12 +43,10 @@ __device__ void copy_tile(const MatrixView<T>& from, int64_t row, int64_t column
 #pragma unroll
   for (int i = 0; i < kRows * kChunks / kThreads; ++i) {
     const int index = i * kThreads + int(threadIdx.x), r = index / kChunks, chunk = index % kChunks;
-    const int64_t left = from.columns - (column + chunk * kChunk);
-    const bool inside = row + r < from.rows && left > 0;
-    const int valid = !inside ? 0 : left < kChunk ? int(left) * 2 : 16;
+    const bool inside = row + r < from.rows && column + chunk * kChunk < from.columns;
     const T* const source =
         inside ? from.data + (row + r) * from.stride + column + chunk * kChunk : from.data;
-    ptx::cp_async<16>(to.at(r, chunk), source, valid);
+    ptx::cp_async<16>(to.at(r, chunk), source, inside ? 16 : 0);
   }
 }
 

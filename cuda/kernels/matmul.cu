@@ -31,17 +31,9 @@ struct Ring {
   OperandTile<T, b_by_k> b[kStages];
 };
 
-// What lies behind `valid` along k is no part of the product.
 template <class T, bool by_k>
-__device__ void copy_operand(MatrixView<T> from, int64_t side, int64_t k, int64_t k_end,
-                             OperandTile<T, by_k>& to) {
-  if constexpr (by_k) {
-    from.columns = k_end;
-    copy_tile<kThreads>(from, side, k, to);
-  } else {
-    from.rows = k_end;
-    copy_tile<kThreads>(from, k, side, to);
-  }
+__device__ void copy_operand(const MatrixView<T>& from, int64_t side, int64_t k, OperandTile<T, by_k>& to) {
+  copy_tile<kThreads>(from, by_k ? side : k, by_k ? k : side, to);
 }
 
 // The fragment of 16 rows of a from `row` on, at k = depth: registers (row, k), (row + 8, k), (row, k + 8),
@@ -123,8 +115,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   const auto fetch = [&](int step) {
     if (step < steps) {
       const int64_t k = k_begin + int64_t(step) * kStep;
-      copy_operand<T, a_by_k>(a, row, k, k_end, ring.a[step % kStages]);
-      copy_operand<T, b_by_k>(b, column, k, k_end, ring.b[step % kStages]);
+      copy_operand<T, a_by_k>(a, row, k, ring.a[step % kStages]);
+      copy_operand<T, b_by_k>(b, column, k, ring.b[step % kStages]);
     }
     ptx::cp_async_commit();  // empty groups keep the count
   };

@@ -34,10 +34,8 @@ struct DropoutFactors {
 __device__ inline DropoutFactors dropout_factors(const DropoutDraw& draw, uint64_t key, uint64_t id,
                                                  uint32_t position, uint32_t quad) {
   const auto words = philox({position, quad, uint32_t(id), uint32_t(id >> 32)}, key);
-  DropoutFactors factors;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) factors.of[i] = words[size_t(i)] < draw.threshold ? 0 : draw.kept;
-  return factors;
+  const auto factor = [&](uint32_t word) { return word < draw.threshold ? 0 : draw.kept; };
+  return {{factor(words[0]), factor(words[1]), factor(words[2]), factor(words[3])}};
 }
 
 /// The sample that owns `token`: the last whose offset is not behind it.

@@ -13,6 +13,7 @@ namespace dehvf::cuda {
 __device__ inline float widened(float x) { return x; }
 __device__ inline float widened(__nv_bfloat16 x) { return __bfloat162float(x); }
 __device__ inline float widened(__half x) { return __half2float(x); }
+__device__ inline float widened(uint8_t x) { return float(x); }  // of masks
 
 /// To nearest even.
 template <class T>

@@ -1,8 +1,10 @@
 // Kernels that only move bytes: each element read or written once counts, whatever the kernel does.
 #include "bench/kernel_bench.h"
+#include "core/ops/cross_entropy.h"
 #include "core/ops/dropout.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/norm.h"
+#include "core/ops/optimizer.h"
 #include "core/ops/rope.h"
 #include "core/ops/rows.h"
 #include "core/ops/softmax.h"
@@ -80,6 +82,22 @@ class MemoryCases {
     add<Softmax>(2, [s = shape_](const Workbench& on) {
       return [x = on.random(s), y = on.empty(s)](const KernelKey& key) { kernel<Softmax>(key)(x, y); };
     });
+    add<SoftmaxBackward>(3, [s = shape_](const Workbench& on) {
+      return [y = on.random(s), dy = on.random(s), dx = on.empty(s)](const KernelKey& key) {
+        kernel<SoftmaxBackward>(key)(y, dy, dx);
+      };
+    });
+    add<Dropout>(2, [s = shape_](const Workbench& on) {
+      const DropoutSpec spec{
+          .rate = 0.1, .seed = 1, .sample_ids = tensor_of(std::vector<int64_t>{7}).to(on.device())};
+      return [x = on.random(s), offsets = on.indices({0, int32_t(s[0])}), spec,
+              y = on.empty(s)](const KernelKey& key) { kernel<Dropout>(key)(x, offsets, spec, y); };
+    });
+    add<ArgmaxRows>(1, [s = shape_](const Workbench& on) {
+      return [x = on.random(s), index = on.empty({s[0]}, DType::i32)](const KernelKey& key) {
+        kernel<ArgmaxRows>(key)(x, index);
+      };
+    });
     add<GatherRows>(2, [s = shape_](const Workbench& on) {
       std::vector<int32_t> order;
       for (int64_t i = 0; i < s[0]; ++i) order.push_back(int32_t(i * 7919 % s[0]));
@@ -94,6 +112,27 @@ class MemoryCases {
       return [x = on.random(heads), positions = on.indices(at), y = on.empty(heads),
               table = rope_table({}, dim, 512, DType::f32, on.device())](const KernelKey& key) {
         kernel<Rope>(key)(x, positions, table, Turn::forward, y);
+      };
+    });
+  }
+
+  // Of f32, twice the bytes that add() counts.
+  void optimizer() {
+    add<FinishGradients>(2, [s = shape_](const Workbench& on) {
+      return [gradient = on.random(s, DType::f32), state = step_state(on.device())](const KernelKey& key) {
+        kernel<FinishGradients>(key)(gradient, {}, 1, state);
+      };
+    });
+    // Four matrices of f32 read and three written, the bytes of decay, a working copy of bf16.
+    add<AdamW>(2 * 7 + 0.5 + 1, [s = shape_](const Workbench& on) {
+      const AdamWBuffers buffers{.value = on.random(s, DType::f32),
+                                 .gradient = on.random(s, DType::f32),
+                                 .first_moment = on.random(s, DType::f32),
+                                 .second_moment = full(s, 1, DType::f32, on.device()),
+                                 .decay = zeros(s, DType::u8, on.device()),
+                                 .working = on.empty(s)};
+      return [buffers, state = step_state(on.device())](const KernelKey& key) {
+        kernel<AdamW>(key)(buffers, {}, state);
       };
     });
   }
@@ -113,6 +152,7 @@ std::vector<KernelCase> memory_cases(const Workbench& bench) {
   cases.elementwise();
   cases.norms();
   cases.rows();
+  cases.optimizer();
   return std::move(cases.cases);
 }
 

@@ -8,14 +8,15 @@ namespace dehvf::cuda {
 struct Span {
   int32_t q, q_count, k, k_count;
 
-  /// How many of the span's keys query `row`, counted from its begin, sees.
-  __device__ int64_t visible(int64_t row, bool causal) const {
-    const int64_t count = causal ? int64_t(k_count) - q_count + row + 1 : k_count;
-    return count < 0 ? 0 : count;
+  /// How many of the span's keys query `row`, counted from its begin, sees; rows behind
+  /// the last one see all.
+  __device__ int visible(int row, bool causal) const {
+    const int count = causal ? k_count - q_count + row + 1 : k_count;
+    return count < 0 ? 0 : count < k_count ? count : k_count;
   }
   /// The first of its queries that sees key `key`, counted from its begin.
-  __device__ int64_t first_query(int64_t key, bool causal) const {
-    const int64_t first = causal ? key - (int64_t(k_count) - q_count) : 0;
+  __device__ int first_query(int key, bool causal) const {
+    const int first = causal ? key - (k_count - q_count) : 0;
     return first < 0 ? 0 : first;
   }
 };

@@ -64,4 +64,29 @@ __device__ void load_columns(uint32_t (&r)[4], const Tile& tile, int row, int ch
   ptx::ldmatrix_x4_trans(r, tile.at(row + matrix % 2 * 8 + lane % 8, chunk + matrix / 2));
 }
 
+/// a of a 16 x 16 piece of the product's left side, from `row` and k = `depth` on; `by_k`: k runs along the
+/// rows of the tile, else along its columns.
+template <bool by_k, class Tile>
+__device__ void load_a(uint32_t (&r)[4], const Tile& tile, int row, int depth, int lane) {
+  if constexpr (by_k) {
+    load_rows(r, tile, row, depth / kChunk, lane);
+  } else {
+    uint32_t turned[4];  // (k, row), (k + 8, row), (k, row + 8), ...
+    load_columns(turned, tile, depth, row / kChunk, lane);
+    r[0] = turned[0], r[1] = turned[2], r[2] = turned[1], r[3] = turned[3];
+  }
+}
+
+/// b of two neighbouring 16 x 8 pieces of the right side: registers 0 and 1, registers 2 and 3.
+template <bool by_k, class Tile>
+__device__ void load_b(uint32_t (&r)[4], const Tile& tile, int column, int depth, int lane) {
+  if constexpr (by_k) {
+    uint32_t found[4];  // (column, k), (column + 8, k), (column, k + 8), ...
+    load_rows(found, tile, column, depth / kChunk, lane);
+    r[0] = found[0], r[1] = found[2], r[2] = found[1], r[3] = found[3];
+  } else {
+    load_columns(r, tile, depth, column / kChunk, lane);
+  }
+}
+
 }  // namespace dehvf::cuda

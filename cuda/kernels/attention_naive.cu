@@ -4,8 +4,8 @@
 //   dq_i = sum_j ds_ij k_j,   dk_j = sum_i ds_ij q_i,   dv_j = sum_i p_ij dout_i
 // A block owns one row of one head. Its threads first take one partner row each and put that row's numbers
 // into shared memory, then own the dims tid, tid + 128 of the sum over all partners.
-#include "core/ops/attention.h"
 #include "cuda/element.cuh"
+#include "cuda/kernels/attention.h"
 #include "cuda/launch.cuh"
 #include "cuda/shared.cuh"
 #include "cuda/spans.cuh"
@@ -39,7 +39,7 @@ __global__ void attention_naive_kernel(const T* q, const T* k, const T* v, const
   const int64_t row = blockIdx.x;
   const int head = int(blockIdx.y), kv_head = head / (n.heads / n.kv_heads), tid = int(threadIdx.x);
   const Span span = span_of_query(spans, n.span_count, row);
-  const int64_t seen = span.q_count > 0 ? span.visible(row - span.q, n.causal) : 0;
+  const int64_t seen = span.q_count > 0 ? span.visible(int(row - span.q), n.causal) : 0;
   q += (row * n.heads + head) * n.dim;
   auto& weights = shared<Partners>().first;
   float top = -INFINITY, sum = 0, mixed[kOwned] = {};
@@ -85,7 +85,7 @@ __global__ void attention_naive_dq_kernel(const T* q, const T* k, const T* v, co
   const int64_t row = blockIdx.x;
   const int head = int(blockIdx.y), kv_head = head / (n.heads / n.kv_heads), tid = int(threadIdx.x);
   const Span span = span_of_query(spans, n.span_count, row);
-  const int64_t seen = span.q_count > 0 ? span.visible(row - span.q, n.causal) : 0;
+  const int64_t seen = span.q_count > 0 ? span.visible(int(row - span.q), n.causal) : 0;
   const int64_t mine = (row * n.heads + head) * n.dim, stride = int64_t(n.kv_heads) * n.dim;
   auto& slopes = shared<Partners>().first;
   float sum[kOwned] = {};
@@ -120,7 +120,7 @@ __global__ void attention_naive_dkv_kernel(const T* q, const T* k, const T* v, c
     const int64_t key = key_row - span.k;
     if (key < 0 || key >= span.k_count) continue;
     for (int head = kv_head * group; head < (kv_head + 1) * group; ++head)
-      for (int64_t begin = span.first_query(key, n.causal); begin < span.q_count; begin += kThreads) {
+      for (int64_t begin = span.first_query(int(key), n.causal); begin < span.q_count; begin += kThreads) {
         const int64_t row = span.q + begin + tid, at = (row * n.heads + head) * n.dim;
         if (begin + tid < span.q_count) {
           const Pair pair =
@@ -153,6 +153,8 @@ Sizes sizes_of(const Tensor& q, const Tensor& k, const Tensor& spans, const Atte
           int(q.size(2)), int(spans.size(0)), float(options.scale), options.causal};
 }
 
+}  // namespace
+
 void attention_naive(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                      const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
   visit_element("attention", q.dtype(), [&]<class T>(std::type_identity<T>) {
@@ -183,10 +185,10 @@ void attention_backward_naive(const Tensor& q, const Tensor& k, const Tensor& v,
   });
 }
 
+namespace {
+
 const Provide<Attention> provide_naive{{kKernelDevice, "naive"}, attention_naive};
 const Provide<AttentionBackward> provide_backward_naive{{kKernelDevice, "naive"}, attention_backward_naive};
-const Provide<Attention> provide_default{{kKernelDevice}, attention_naive};  // until there is a faster one
-const Provide<AttentionBackward> provide_backward_default{{kKernelDevice}, attention_backward_naive};
 
 }  // namespace
 }  // namespace dehvf::cuda

@@ -36,31 +36,6 @@ __device__ void copy_operand(const MatrixView<T>& from, int64_t side, int64_t k,
   copy_tile<kThreads>(from, by_k ? side : k, by_k ? k : side, to);
 }
 
-// The fragment of 16 rows of a from `row` on, at k = depth: registers (row, k), (row + 8, k), (row, k + 8),
-// ...
-template <bool by_k, class Tile>
-__device__ void load_a(uint32_t (&r)[4], const Tile& tile, int row, int depth, int lane) {
-  if constexpr (by_k) {
-    load_rows(r, tile, row, depth / kChunk, lane);
-  } else {
-    uint32_t turned[4];  // (k, row), (k + 8, row), (k, row + 8), ...
-    load_columns(turned, tile, depth, row / kChunk, lane);
-    r[0] = turned[0], r[1] = turned[2], r[2] = turned[1], r[3] = turned[3];
-  }
-}
-
-// The fragments of 16 columns of b: registers (k, column), (k + 8, column), (k, column + 8), ...
-template <bool by_k, class Tile>
-__device__ void load_b(uint32_t (&r)[4], const Tile& tile, int column, int depth, int lane) {
-  if constexpr (by_k) {
-    uint32_t found[4];  // (column, k), (column + 8, k), (column, k + 8), ...
-    load_rows(found, tile, column, depth / kChunk, lane);
-    r[0] = found[0], r[1] = found[2], r[2] = found[1], r[3] = found[3];
-  } else {
-    load_columns(r, tile, depth, column / kChunk, lane);
-  }
-}
-
 struct WarpSums {
   float of[4][4][4];  // 16 x 8 products down and across, their registers
 };

@@ -13,6 +13,7 @@ namespace dehvf::cuda {
 inline constexpr DeviceKind kKernelDevice = DeviceKind::cuda;  // for which the kernels of this build are
 
 void begin_launch(const LaunchSite& site, const Stream& stream);
+unsigned set_attributes(const LaunchOptions& options, cudaLaunchAttribute (&attributes)[2]);  // how many
 void end_launch(const LaunchSite& site, const Stream& stream, cudaError_t status);
 
 /// Runs `kernel` on the stream's device with `shared` bytes of dynamic shared memory; an empty grid is no
@@ -28,11 +29,14 @@ void launch(LaunchSite site, dim3 grid, dim3 block, size_t shared, const Stream&
   if (constexpr size_t kWithoutAsking = 48 << 10; shared > kWithoutAsking)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)), site.kernel,
           site.where);
+  cudaLaunchAttribute attributes[2];
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared;
   config.stream = native(stream);
+  config.attrs = attributes;
+  config.numAttrs = set_attributes(site.options, attributes);
   end_launch(site, stream, cudaLaunchKernelEx(&config, kernel, Params{args}...));
 }
 

@@ -5,11 +5,18 @@
 
 namespace dehvf::cuda {
 
-/// Names the kernel for error messages, and the line that launches it.
+struct LaunchOptions {
+  unsigned cluster = 1;  // blocks along x that run together and know each other's shared memory, at most 4
+  bool early = false;    // may start before the work in front of it has ended; calls grid_dependency_wait
+};
+
+/// Names the kernel for error messages, and the line that launches it: {"name"} or {"name", {.cluster = 2}}.
 struct LaunchSite {
-  LaunchSite(const char* kernel, std::source_location where = std::source_location::current())
-      : kernel(kernel), where(where) {}
+  LaunchSite(const char* kernel, LaunchOptions options = {},
+             std::source_location where = std::source_location::current())
+      : kernel(kernel), options(options), where(where) {}
   const char* kernel;
+  LaunchOptions options;
   std::source_location where;
 };
 

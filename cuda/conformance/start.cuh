@@ -6,12 +6,12 @@
 
 namespace dehvf::cuda {
 
-/// kernel(in, out) on one warp.
-template <auto kKernel>
+/// kernel(in, out) on so many threads, in one warp unless it says otherwise.
+template <auto kKernel, unsigned kThreads = 32, unsigned kBlocks = 1, unsigned kCluster = 1>
 void start_probe(const Tensor& in, const Tensor& out) {
   const auto* const registers = static_cast<const uint32_t*>(in.raw());
-  launch({"ptx_probe"}, dim3(1), dim3(32), 0, current_stream(in.device()), kKernel, registers,
-         static_cast<uint32_t*>(out.raw()));
+  launch({"ptx_probe", {.cluster = kCluster}}, dim3(kBlocks), dim3(kThreads), 0, current_stream(in.device()),
+         kKernel, registers, static_cast<uint32_t*>(out.raw()));
 }
 
 }  // namespace dehvf::cuda

@@ -40,7 +40,7 @@ void Arena::append(const void* key, size_t bytes, size_t alignment, Site site) {
   unsigned char* const data = bytes_ + begin;
   sanitizer::unpoison(data, bytes);
   fill_bytes(data, kUnset, bytes);
-  regions_.push_back({key, data, bytes, site});
+  regions_.push_back({key, data, bytes, alignment, site});
   used_ = begin + bytes + kGap;
 }
 
@@ -61,6 +61,24 @@ bool Arena::holds(const void* data, size_t bytes) const {
   });
 }
 
+void* Arena::counterpart(const void* own, Arena& other) const {
+  const auto at = reinterpret_cast<uintptr_t>(own);
+  for (const Region& region : regions_) {
+    const size_t offset = at - reinterpret_cast<uintptr_t>(region.data);
+    if (offset >= region.bytes) continue;
+    auto* const theirs =
+        static_cast<char*>(other.of(region.key, region.bytes, region.alignment, region.site.where));
+    return theirs ? theirs + offset : nullptr;
+  }
+  return nullptr;
+}
+
+void Arena::retire() {
+  fill_bytes(bytes_, kGuard, used_);
+  sanitizer::poison(bytes_, kCapacity);
+  regions_.clear();
+}
+
 std::string Arena::damage() const {
   sanitizer::unpoison(bytes_, used_);
   size_t gap = 0;  // where the gap in front of the region begins
@@ -68,6 +86,8 @@ std::string Arena::damage() const {
     return size_t(std::find_if(bytes_ + begin, bytes_ + end, [](unsigned char b) { return b != kGuard; }) -
                   bytes_);
   };
+  if (regions_.empty())
+    return written(0, used_) < used_ ? "shared memory was written after its block had ended" : "";
   for (size_t i = 0; i <= regions_.size(); ++i) {
     const size_t end = i < regions_.size() ? size_t(regions_[i].data - bytes_) : used_;
     if (const size_t at = written(gap, end); at < end) {

@@ -27,6 +27,11 @@ class Arena {
 
   bool holds(const void* data, size_t bytes) const;  // within one allocation
 
+  /// Where `other` has what lies at `own` here, null when that is in no allocation.
+  void* counterpart(const void* own, Arena& other) const;
+
+  void retire();  // of a block that has ended, while others run that knew its address
+
   /// "3 bytes behind the shared memory of norm.cu:12 (64 bytes)" or empty; looks at all gaps.
   std::string damage() const;
 
@@ -34,7 +39,7 @@ class Arena {
   struct Region {
     const void* key;
     unsigned char* data;
-    size_t bytes;
+    size_t bytes, alignment;
     Site site;
   };
   void append(const void* key, size_t bytes, size_t alignment, Site site);

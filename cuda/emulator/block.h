@@ -4,20 +4,24 @@
 
 #include <array>
 #include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "cuda/emulator/arena.h"
 #include "cuda/emulator/async.h"
 #include "cuda/emulator/fiber.h"
+#include "cuda/emulator/mbarrier.h"
+#include "cuda/emulator/warpgroup.h"
 
 namespace dehvf::simt {
 
 struct Block;
+struct Cluster;
 struct Grid;
 struct Warp;
 
-inline constexpr unsigned kLanes = 32;
+inline constexpr unsigned kLanes = 32, kMostInCluster = 4;
 
 enum class State : uint8_t { ready, running, waiting, polling, left };
 
@@ -26,6 +30,7 @@ struct Wait {
   Site site{};
   bool (*ready)(const void* context) = nullptr;
   const void* context = nullptr;
+  std::string (*state)(const void* context) = nullptr;  // what it lacks, for a report
 };
 
 /// A thread's groups of copies, oldest first; the last one is not closed yet.
@@ -42,6 +47,9 @@ struct Thread {
   Wait wait;
   std::unique_ptr<Fiber> fiber;        // from the first resume to the last
   std::unique_ptr<CopyGroups> copies;  // from the first asynchronous copy on
+  bool arrived_in_cluster = false;     // and has not waited
+  uint32_t cluster_phase = 0;          // for which it waits then
+  size_t register_changes = 0;         // those of its warpgroup that it has made
 };
 
 /// Where threads of a block meet. What one phase leaves behind lies under the parity of its number, because
@@ -77,11 +85,17 @@ struct Warp {
 
 struct Block {
   Grid* grid;
+  Cluster* cluster;
+  unsigned rank;  // in the cluster
   uint3 index;
   std::vector<Thread> threads;
   std::vector<Warp> warps;
   std::array<Barrier, 16> barriers;
+  std::vector<Warpgroup> warpgroups;
+  std::map<const void*, Mbarrier> mbarriers;
+  std::array<std::optional<Site>, kMostInCluster> mapped_by;  // peers that know addresses of its memory
   unsigned left = 0;
+  bool ended = false;
   Arena arena;
 };
 

@@ -33,6 +33,9 @@ void check(const Launch& launch) {
   demand(
       grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 && grid.z <= 65535,
       "wanted a grid of at least 1 and at most (2147483647, 65535, 65535) blocks, found ", grid);
+  demand(launch.cluster >= 1 && launch.cluster <= kMostInCluster && grid.x % launch.cluster == 0,
+         "wanted clusters of 1 to ", kMostInCluster, " blocks, of which the grid's x is a multiple, found ",
+         launch.cluster, " in a grid of ", grid);
   demand(launch.shared <= kDynamicShared, "wanted at most ", kDynamicShared,
          " bytes of dynamic shared memory, found ", launch.shared);
 }
@@ -81,9 +84,11 @@ void suspend_until(const Wait& wait) {
 }
 
 Grid::Grid(const Launch& launch, const std::function<void()>& body) : launch(launch), body(body) {
-  const uint64_t blocks = std::min<uint64_t>(volume(launch.grid), kMultiprocessors);
-  for (uint64_t i = 0; i < blocks; ++i) {
-    resident_.push_back(std::make_unique<Block>());
+  const uint64_t clusters = std::min<uint64_t>(volume(launch.grid), kMultiprocessors) / launch.cluster;
+  for (uint64_t i = 0; i < clusters; ++i) {
+    resident_.push_back(std::make_unique<Cluster>());
+    for (unsigned rank = 0; rank < launch.cluster; ++rank)
+      resident_.back()->blocks.push_back(std::make_unique<Block>());
     load(*resident_.back());
   }
   sanitizer::release(&begin_token);
@@ -91,11 +96,22 @@ Grid::Grid(const Launch& launch, const std::function<void()>& body) : launch(lau
 
 Grid::~Grid() {
   cancelled = true;
-  std::erase(resident_, nullptr);  // one may have ended in the pass that failed
-  for (auto& block : resident_)
-    for (Thread& thread : block->threads)
+  for_each_block([&](Block& block) {
+    for (Thread& thread : block.threads)
       while (thread.fiber) resume(thread);
+  });
   sanitizer::acquire(&end_token);
+}
+
+void Grid::load(Cluster& cluster) {
+  cluster.ended = 0;
+  cluster.barrier = {};
+  cluster.barrier.expected = unsigned(cluster.blocks.size() * volume(launch.block));
+  for (unsigned rank = 0; rank < cluster.blocks.size(); ++rank) {
+    cluster.blocks[rank]->cluster = &cluster;
+    cluster.blocks[rank]->rank = rank;
+    load(*cluster.blocks[rank]);
+  }
 }
 
 void Grid::load(Block& block) {
@@ -103,7 +119,12 @@ void Grid::load(Block& block) {
   block.grid = this;
   block.index = position(next_++, launch.grid);
   block.left = 0;
+  block.ended = false;
   block.barriers = {};
+  block.mbarriers.clear();
+  block.warpgroups.clear();
+  block.warpgroups.resize((threads + kWarpgroup - 1) / kWarpgroup);
+  block.mapped_by = {};
   block.warps.clear();
   block.warps.resize((threads + kLanes - 1) / kLanes);
   block.threads.clear();
@@ -122,26 +143,41 @@ void Grid::load(Block& block) {
 void Grid::run() {
   while (!resident_.empty()) {
     const uint64_t before = progress;
-    for (auto& block : resident_) {
-      if (run_block(*block)) continue;
-      sanitizer::acquire(&end_token);  // its memory is used again
-      if (const std::string damage = block->arena.damage(); !damage.empty())
-        fault(block->threads.front(), damage);
-      if (next_ < volume(launch.grid))
-        load(*block);
-      else
-        block.reset();
+    for (const auto& cluster : resident_) {
+      run_cluster(*cluster);
+      if (cluster->ended == cluster->blocks.size() && next_ < volume(launch.grid)) load(*cluster);
     }
-    std::erase(resident_, nullptr);
+    std::erase_if(resident_, [](const auto& cluster) { return cluster->ended == cluster->blocks.size(); });
     fruitless_ = progress == before ? fruitless_ + 1 : 0;
     if (!resident_.empty() && fruitless_ > (somebody_polls() ? kFruitless : 0)) deadlock();
   }
 }
 
+void Grid::run_cluster(Cluster& cluster) {
+  const auto check_memory = [](const Block& block) {
+    if (const std::string damage = block.arena.damage(); !damage.empty())
+      fault(block.threads.front(), damage);
+  };
+  for (const auto& block : cluster.blocks) {
+    if (block->ended || run_block(*block)) continue;
+    sanitizer::acquire(&end_token);  // its memory is used again
+    block->ended = true;
+    ++cluster.ended;
+    check_ended(*block);
+    check_memory(*block);
+    if (cluster.ended < cluster.blocks.size()) block->arena.retire();
+  }
+  if (cluster.ended == cluster.blocks.size())
+    for (const auto& block : cluster.blocks) check_memory(*block);
+}
+
 bool Grid::somebody_polls() const {
-  const auto polls = [](const Thread& thread) { return thread.state == State::polling; };
-  return std::ranges::any_of(resident_,
-                             [&](const auto& block) { return std::ranges::any_of(block->threads, polls); });
+  bool found = false;
+  for_each_block([&](const Block& block) {
+    found = found || std::ranges::any_of(block.threads,
+                                         [](const Thread& thread) { return thread.state == State::polling; });
+  });
+  return found;
 }
 
 bool Grid::run_block(Block& block) {
@@ -203,6 +239,8 @@ void Grid::left(Thread& thread) {
   };
   if (const Site* copy = thread.copies ? forgotten(*thread.copies) : nullptr)
     fault(thread, concat(thread, " has ended and did not wait for ", *copy));
+  check_left(thread);
+  check_warpgroup_left(thread);
   if (thread.block->barriers[0].arrived > 0) desert(thread.block->barriers[0]);
   for (const auto& exchange : thread.warp->open)
     if (!exchange->done && exchange->mask >> thread.lane & 1) desert(*exchange);
@@ -211,18 +249,20 @@ void Grid::left(Thread& thread) {
 void Grid::deadlock() const {
   std::string waits;
   const Thread* witness = nullptr;
-  for (const auto& block : resident_) {
+  for_each_block([&](const Block& block) {
     std::map<std::string, std::pair<int, const Thread*>> sites;
-    for (const Thread& thread : block->threads) {
+    for (const Thread& thread : block.threads) {
       if (thread.state == State::left) continue;
-      auto& [count, first] = sites[concat(thread.wait.site)];
+      const Wait& wait = thread.wait;
+      auto& [count, first] =
+          sites[wait.state ? concat(wait.site, ' ', wait.state(wait.context)) : concat(wait.site)];
       if (count++ == 0) first = &thread;
     }
     for (const auto& [site, found] : sites)
-      waits += concat(waits.empty() ? "" : "; ", found.first, " of block ", block->index, " at ", site,
+      waits += concat(waits.empty() ? "" : "; ", found.first, " of block ", block.index, " at ", site,
                       ", first ", *found.second);
-    if (!witness) witness = &block->threads.front();
-  }
+    if (!witness && !sites.empty()) witness = &block.threads.front();
+  });
   fault(*witness, concat("deadlock, nobody can go on: ", waits,
                          next_ < volume(launch.grid) ? "; other blocks wait for a multiprocessor" : ""));
 }

@@ -14,7 +14,8 @@ struct Launch {
   const char* kernel;
   std::source_location where;  // of the launch
   dim3 grid, block;
-  size_t shared;  // bytes of dynamic shared memory
+  size_t shared;         // bytes of dynamic shared memory
+  unsigned cluster = 1;  // blocks along x that run together and know each other's shared memory
 };
 
 /// Calls `thread` once for every thread of the grid and returns when all have ended. The order of all steps

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "cuda/emulator/block.h"
+#include "cuda/emulator/cluster.h"
 #include "cuda/emulator/delivery.h"
 #include "cuda/emulator/grid.h"
 
@@ -27,16 +28,24 @@ struct Grid {
   char begin_token = 0, end_token = 0, fence_token = 0;
 
  private:
+  void load(Cluster& cluster);
   void load(Block& block);
+  void run_cluster(Cluster& cluster);
+  void ended(Block& block);
   bool run_block(Block& block);  // until no warp of it goes on; false when all its threads have ended
   void resume(Thread& thread);
   void left(Thread& thread);
+  template <class Fn>
+  void for_each_block(const Fn& fn) const {
+    for (const auto& cluster : resident_)
+      for (const auto& block : cluster->blocks) fn(*block);
+  }
   bool somebody_polls() const;
   [[noreturn]] void deadlock() const;
 
   uint64_t fruitless_ = 0;  // rounds without progress in a row
   uint64_t next_ = 0;       // the next block to be loaded
-  std::vector<std::unique_ptr<Block>> resident_;
+  std::vector<std::unique_ptr<Cluster>> resident_;
 };
 
 }  // namespace dehvf::simt

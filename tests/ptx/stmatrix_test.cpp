@@ -1,16 +1,11 @@
 // Rows and registers by the PTX manual, "Warp-level matrix store instruction: stmatrix".
-#include "ptx/probes.h"
+#include "ptx/hopper_probes.h"
 
 namespace dehvf {
 namespace {
 
-class PtxStmatrix : public PtxProbes {
+class PtxStmatrix : public HopperProbes {
  protected:
-  void SetUp() override {
-    PtxProbes::SetUp();
-    if (!IsSkipped() && !provided("stmatrix_x1")) GTEST_SKIP() << "no kernels for sm_90a in this build";
-  }
-
   void expect_stored(const std::string& probe, int matrices, bool transposed) const {
     const Registers in = random_registers(32 * 4, uint64_t(matrices));
     const Registers out = after(probe, in, 4);

@@ -21,7 +21,8 @@ void launch(LaunchSite site, dim3 grid, dim3 block, size_t shared, const Stream&
                 "each argument as the kernel declares it, without narrowing");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   const std::tuple<Params...> parameters{Params{args}...};
-  simt::run_grid({site.kernel, site.where, grid, block, shared}, [&] { std::apply(kernel, parameters); });
+  simt::run_grid({site.kernel, site.where, grid, block, shared, site.options.cluster},
+                 [&] { std::apply(kernel, parameters); });
 }
 
 }  // namespace dehvf::cuda

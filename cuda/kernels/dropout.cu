@@ -37,12 +37,14 @@ __global__ void dropout_kernel(Tokens tokens, DropoutDraw draw, const T* x, T* y
   const T* const in = x + row * width;
   T* const out = y + row * width;
   for (int64_t slot = int64_t(threadIdx.x) * N; slot < width; slot += kWarp * N) {
-    const int here = int(width - slot < N ? width - slot : N);
     Pack<T, N> pack{};
-    if constexpr (packed)
+    if constexpr (packed) {
       pack = load<N>(in + slot);
-    else
-      for (int k = 0; k < here; ++k) pack.items[k] = in[slot + k];
+    } else {
+#pragma unroll
+      for (int k = 0; k < N; ++k)
+        if (slot + k < width) pack.items[k] = in[slot + k];
+    }
 #pragma unroll
     for (int quad = 0; quad < N; quad += 4) {
       const DropoutFactors factors = dropout_factors(draw, key, id, position, uint32_t((slot + quad) / 4));
@@ -52,10 +54,13 @@ __global__ void dropout_kernel(Tokens tokens, DropoutDraw draw, const T* x, T* y
         item = rounded<T>(factors.of[k] == 0 ? 0.0f : widened(item) * factors.of[k]);
       }
     }
-    if constexpr (packed)
+    if constexpr (packed) {
       store(out + slot, pack);
-    else
-      for (int k = 0; k < here; ++k) out[slot + k] = pack.items[k];
+    } else {
+#pragma unroll
+      for (int k = 0; k < N; ++k)
+        if (slot + k < width) out[slot + k] = pack.items[k];
+    }
   }
 }
 

@@ -35,7 +35,7 @@ std::vector<fs::path> documents() {
   std::vector<fs::path> found;
   for (const char* name : {"README.md", "CONTRIBUTING.md"})
     if (fs::exists(kRoot / name)) found.push_back(kRoot / name);
-  for (const auto& entry : fs::directory_iterator(kRoot / "docs"))
+  for (const auto& entry : fs::recursive_directory_iterator(kRoot / "docs"))
     if (entry.path().extension() == ".md") found.push_back(entry.path());
   return found;
 }

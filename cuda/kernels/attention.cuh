@@ -3,6 +3,7 @@
 
 #include "cuda/element.cuh"
 #include "cuda/kernels/attention.h"
+#include "cuda/load.cuh"
 #include "cuda/ptx/mma.cuh"
 #include "cuda/spans.cuh"
 #include "cuda/tile.cuh"
@@ -82,7 +83,7 @@ __device__ void multiply_weights(float (&mixed)[kDim / 8][4], const float (&weig
 
 /// Writes 16 x kDim sums, each row times its factor, to rows `first` to `end` of one head. Sums e of a piece
 /// belong to row lane / 4 + 8 (e / 2), column 2 (lane % 4) + e % 2.
-template <class T, int kDim>
+template <int kDim, class T>
 __device__ void store_rows(const float (&sums)[kDim / 8][4], const float (&factors)[2], T* x, int64_t first,
                            int64_t end, int heads, int head, int dim, int lane) {
 #pragma unroll
@@ -92,9 +93,9 @@ __device__ void store_rows(const float (&sums)[kDim / 8][4], const float (&facto
       const int64_t row = first + lane / 4 + 8 * half;
       const int column = 8 * d + lane % 4 * 2;
       if (row >= end || column >= dim) continue;  // dim is a multiple of 8
-      const uint32_t pair =
-          packed<T>(factors[half] * sums[d][2 * half], factors[half] * sums[d][2 * half + 1]);
-      *reinterpret_cast<uint32_t*>(x + (row * heads + head) * dim + column) = pair;
+      const Pack<T, 2> pair{rounded<T>(factors[half] * sums[d][2 * half]),
+                            rounded<T>(factors[half] * sums[d][2 * half + 1])};
+      store(x + (row * heads + head) * dim + column, pair);
     }
 }
 

@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kHeadThreads) attention_dq_kernel(Inputs<T> in
     __syncthreads();  // the stage may be filled again
   }
   ptx::cp_async_wait<0>();
-  store_rows<T, kDim>(sums, {1, 1}, dq, span.q + first + row, q_end, n.heads, head, n.dim, lane);
+  store_rows<kDim>(sums, {1, 1}, dq, span.q + first + row, q_end, n.heads, head, n.dim, lane);
 }
 
 // Two sums of 128 dims leave registers for 16 queries at a time.
@@ -193,8 +193,8 @@ __global__ void __launch_bounds__(kHeadThreads)
   }
   ptx::cp_async_commit();  // where no span holds the keys
   ptx::cp_async_wait<0>();
-  if (dk) store_rows<T, kDim>(sums.k, {1, 1}, dk, first + row, n.k_rows, n.kv_heads, kv_head, n.dim, lane);
-  if (dv) store_rows<T, kDim>(sums.v, {1, 1}, dv, first + row, n.k_rows, n.kv_heads, kv_head, n.dim, lane);
+  if (dk) store_rows<kDim>(sums.k, {1, 1}, dk, first + row, n.k_rows, n.kv_heads, kv_head, n.dim, lane);
+  if (dv) store_rows<kDim>(sums.v, {1, 1}, dv, first + row, n.k_rows, n.kv_heads, kv_head, n.dim, lane);
 }
 
 void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,

@@ -31,6 +31,7 @@ const std::vector<Case> kCases = {
      20,
      40,
      {2, 5, 0, 12, 9, 0, 3, 4, 10, 6, 4, 33, 17, 2, 0, 0}},
+    {"a text being continued, its keys shared by two blocks", 4, 2, 64, true, 2, 530, {0, 2, 0, 530}},
     {"odd dim", 2, 1, 20, true, 40, 40, {0, 40, 0, 40}},
 };
 

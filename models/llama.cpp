@@ -184,8 +184,9 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
   const Variable u_q = selection.q_rows.defined() ? gather_rows(u, selection.q_rows) : u;
   // With a cache the new tokens' positions continue those that are held.
   const Variable q = rope(heads(linear(u_q, block.q), config_.heads), context.rows.positions, rope_);
-  Variable k = rope(heads(linear(u, block.k), config_.kv_heads), context.batch.positions, rope_);
-  Variable v = heads(linear(u, block.v), config_.kv_heads);
+  const auto kv = linears(u, {block.k, block.v});
+  Variable k = rope(heads(kv[0], config_.kv_heads), context.batch.positions, rope_);
+  Variable v = heads(kv[1], config_.kv_heads);
   if (KvCache* cache = options.cache) {
     const size_t layer = size_t(context.layer);
     append(k.value(), cache->keys[layer], *cache, context.batch);
@@ -212,7 +213,8 @@ Variable Llama::feed_forward(const Block& block, const Variable& h, const ImageS
                              const FusionOperator* fusion, const BlockContext& context,
                              const ForwardOptions& options) const {
   const Variable u = rms_norm(h, block.post_norm, config_.norm_eps);
-  Variable out = linear(swiglu(linear(u, block.gate), linear(u, block.up)), block.down);
+  const auto gate_up = linears(u, {block.gate, block.up});
+  Variable out = linear(swiglu(gate_up[0], gate_up[1]), block.down);
   if (!fusion) return out;
   if (const auto rows = fusion->ffn_rows(state, context)) {
     const Variable added = visual_rows(u, *rows);

@@ -1,6 +1,7 @@
 #include "autograd/ops/linear.h"
 
 #include "autograd/ops/elementwise.h"
+#include "core/ops/product.h"
 
 namespace dehvf {
 namespace {
@@ -14,20 +15,69 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, DType dtype
   return result;
 }
 
+Variable recorded(const Tensor& y, const Variable& x, const Variable& weight) {
+  const Tensor kept = weight.wants_grad() ? x.value() : Tensor();
+  // A weight is captured as a Variable: a frozen one is looked up again under the lease of the backward pass.
+  return record(
+      "linear", y, {x, weight}, [kept, weight, shape = x.shape()](const Tensor& dy, const Wanted& wanted) {
+        Grads grads(2);
+        if (wanted[0]) grads[0] = matmul(rows_of(dy), weight.value()).reshape(shape);
+        if (wanted[1])
+          grads[1] =
+              product(rows_of(dy), rows_of(kept), weight.shape(), weight.grad_dtype(), {.transpose_a = true});
+        return grads;
+      });
+}
+
+Tensor rows_for(const Tensor& x, int64_t width) {
+  return Tensor({x.shape().rows(), width}, x.dtype(), x.device());
+}
+
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight) {
-  const Tensor kept = weight.wants_grad() ? x.value() : Tensor();
-  // A weight is captured as a Variable: a frozen one is looked up again under the lease of the backward pass.
-  return record("linear", linear(x.value(), weight.value()), {x, weight},
-                [kept, weight, shape = x.shape()](const Tensor& dy, const Wanted& wanted) {
-                  Grads grads(2);
-                  if (wanted[0]) grads[0] = matmul(rows_of(dy), weight.value()).reshape(shape);
-                  if (wanted[1])
-                    grads[1] = product(rows_of(dy), rows_of(kept), weight.shape(), weight.grad_dtype(),
-                                       {.transpose_a = true});
-                  return grads;
-                });
+  return recorded(linear(x.value(), weight.value()), x, weight);
+}
+
+std::vector<Variable> linears(const Variable& x, const std::vector<Variable>& weights) {
+  std::vector<ProductOutput> outputs;
+  for (const Variable& weight : weights)
+    outputs.push_back({{{rows_of(x.value()), weight.value()}}, rows_for(x.value(), weight.value().size(0))});
+  product_into(outputs, true);
+  std::vector<Variable> results;
+  for (size_t i = 0; i < weights.size(); ++i)
+    results.push_back(
+        recorded(outputs[i].c.reshape(x.shape().with(-1, outputs[i].c.size(1))), x, weights[i]));
+  return results;
+}
+
+Variable linear(const Variable& x, const Variable& weight, const LowRank& added) {
+  const auto& [down, up, scale] = added;
+  const Tensor rows = rows_of(x.value());
+  const Tensor low = matmul(rows, down.value(), {.transpose_b = true, .alpha = scale});
+  const ProductOutput y{{{rows, weight.value()}, {low, up.value()}}, rows_for(rows, weight.value().size(0))};
+  product_into({&y, 1}, true);
+  const Tensor kept = down.wants_grad() || weight.wants_grad() ? rows : Tensor();
+  return record(
+      "linear_low_rank", y.c.reshape(x.shape().with(-1, y.c.size(1))), {x, weight, down, up},
+      [kept, low = up.wants_grad() ? low : Tensor(), weight, down = down, up = up, scale = scale,
+       shape = x.shape()](const Tensor& gradient, const Wanted& wanted) {
+        Grads grads(4);
+        const Tensor dy = rows_of(gradient);
+        const auto of_weight = [&](const Tensor& d, const Tensor& input, const Variable& w) {
+          return product(d, input, w.shape(), w.grad_dtype(), {.transpose_a = true});
+        };
+        const Tensor dlow = wanted[0] || wanted[2] ? matmul(dy, up.value(), {.alpha = scale}) : Tensor();
+        if (wanted[0]) {
+          const ProductOutput dx{{{dy, weight.value()}, {dlow, down.value()}}, rows_for(dy, shape.last())};
+          product_into({&dx, 1}, false);
+          grads[0] = dx.c.reshape(shape);
+        }
+        if (wanted[1]) grads[1] = of_weight(dy, kept, weight);
+        if (wanted[2]) grads[2] = of_weight(dlow, kept, down);
+        if (wanted[3]) grads[3] = of_weight(dy, low, up);
+        return grads;
+      });
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {

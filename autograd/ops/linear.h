@@ -2,6 +2,8 @@
 // activation that only its gradient would need is not kept.
 #pragma once
 
+#include <vector>
+
 #include "autograd/tape.h"
 #include "core/ops/matmul.h"
 
@@ -9,6 +11,19 @@ namespace dehvf {
 
 Variable linear(const Variable& x, const Variable& weight);  // x [..., in], weight [out, in]
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias);  // bias [out]; may be empty
+
+/// x against several weights: one result each, all by one product.
+std::vector<Variable> linears(const Variable& x, const std::vector<Variable>& weights);
+
+/// What is added to a weight [out, in]: scale up down, of low rank.
+struct LowRank {
+  Variable down, up;  // [rank, in], [out, rank]
+  double scale = 1;
+};
+
+/// x (weight + scale up down)^T, of which no sum of weights is ever formed.
+Variable linear(const Variable& x, const Variable& weight, const LowRank& added);
+
 Variable matmul(const Variable& a, const Variable& b,
                 bool transpose_b = false);  // matrices, or batches of them
 

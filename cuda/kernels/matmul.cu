@@ -1,4 +1,5 @@
-// c = alpha a b (+ c) on the tensor cores: 16-bit operands, sums in f32, one rounding.
+// c = alpha (a_1 b_1 + a_2 b_2 + ...) (+ c) on the tensor cores: 16-bit operands, sums in f32, one rounding;
+// several such outputs beside each other. A plain product is one output of one term.
 //
 // A block owns 128 x 128 elements of c and goes along k in steps of 32 through a ring of tiles that
 // asynchronous copies keep filled. Its 8 warps own 64 x 32 elements each, as 4 x 4 products of 16 x 8.
@@ -7,6 +8,7 @@
 //
 // Where c has too few tiles for the machine, several blocks share a tile of c and each takes a part of k; the
 // parts are added by a second kernel in their order. How many there are depends on the sizes only.
+#include "core/ops/product.h"
 #include "cuda/element.cuh"
 #include "cuda/kernels/matmul.h"
 #include "cuda/launch.cuh"
@@ -60,11 +62,6 @@ __device__ void multiply_stage(const OperandTile<T, a_by_k>& a, const OperandTil
   }
 }
 
-struct Sizes {
-  int64_t m, n, k, k_part;  // k_part: of one block, a multiple of kStep
-  int parts;
-};
-
 // What a block does with its sums: out = alpha sum (+ out), or the sum of a part of k for later.
 template <class C>
 struct Output {
@@ -76,28 +73,55 @@ struct Output {
   }
 };
 
+constexpr int kTerms = 4, kSegments = 4;  // the most along k, along n
+
+constexpr int64_t tiles_along(int64_t size) { return (size + kSide - 1) / kSide; }
+
+// Of the terms of one output.
+template <class T, class C>
+struct Segment {
+  MatrixView<T> a[kTerms], b[kTerms];
+  unsigned steps[kTerms], all_steps;
+  int terms;
+  int64_t n;
+  Output<C> out;
+};
+
+template <class T, class C>
+struct Plan {
+  Segment<T, C> segments[kSegments];
+  int count;
+  int64_t m, batch, a_batch, b_batch;
+  int parts;
+};
+
 template <class T, bool a_by_k, bool b_by_k, class C>
-__global__ void __launch_bounds__(kThreads, 2)
-    matmul_kernel(MatrixView<T> a, MatrixView<T> b, int64_t a_batch, int64_t b_batch, Output<C> out,
-                  Sizes n) {
-  const int64_t row = int64_t(blockIdx.y) * kSide, column = int64_t(blockIdx.x) * kSide;
-  const int64_t batch = blockIdx.z / n.parts, part = blockIdx.z % n.parts;
-  const int64_t k_begin = part * n.k_part, k_end = k_begin + n.k_part < n.k ? k_begin + n.k_part : n.k;
-  a.data += batch * a_batch;
-  b.data += batch * b_batch;
+__global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_constant__ Plan<T, C> plan) {
+  int tile = int(blockIdx.x), which = 0;
+  while (tile >= tiles_along(plan.segments[which].n)) tile -= int(tiles_along(plan.segments[which++].n));
+  const Segment<T, C>& segment = plan.segments[which];
+  const int row = int(blockIdx.y) * kSide, column = tile * kSide;
+  const int batch = int(blockIdx.z) / plan.parts, part = int(blockIdx.z) % plan.parts;
   auto& ring = *dynamic_shared<Ring<T, a_by_k, b_by_k>>();
-  const int steps = int((k_end - k_begin + kStep - 1) / kStep);
-  const auto fetch = [&](int step) {
+  const unsigned first = uint64_t(segment.all_steps) * part / plan.parts;
+  const unsigned steps = uint64_t(segment.all_steps) * (part + 1) / plan.parts - first;
+  int term = 0;
+  unsigned before = 0;  // steps of the terms before `term`
+  const auto fetch = [&](unsigned step) {
     if (step < steps) {
-      const int64_t k = k_begin + int64_t(step) * kStep;
+      while (first + step - before >= segment.steps[term]) before += segment.steps[term++];
+      const int k = int(first + step - before) * kStep;
+      MatrixView<T> a = segment.a[term], b = segment.b[term];
+      a.data += batch * plan.a_batch;
+      b.data += batch * plan.b_batch;
       copy_operand<T, a_by_k>(a, row, k, ring.a[step % kStages]);
       copy_operand<T, b_by_k>(b, column, k, ring.b[step % kStages]);
     }
     ptx::cp_async_commit();  // empty groups keep the count
   };
-  for (int step = 0; step < kStages - 1; ++step) fetch(step);
+  for (unsigned step = 0; step < kStages - 1; ++step) fetch(step);
   WarpSums sums{};
-  for (int step = 0; step < steps; ++step) {
+  for (unsigned step = 0; step < steps; ++step) {
     ptx::cp_async_wait<kStages - 2>();
     __syncthreads();  // this step's tiles are there for all, those of the last one are free
     fetch(step + kStages - 1);
@@ -107,7 +131,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int64_t first_row = row + warp / kWarpsAcross * kWarpRows + lane / 4;
   const int64_t first_column = column + warp % kWarpsAcross * kWarpColumns + lane % 4 * 2;
-  const int64_t base = int64_t(blockIdx.z) * n.m;  // a part is a matrix of its own
+  const int64_t base = int64_t(blockIdx.z) * plan.m;  // a part is a matrix of its own
 #pragma unroll
   for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -115,7 +139,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int64_t r = first_row + 16 * i + e / 2 * 8, s = first_column + 8 * j + e % 2;
-        if (r < n.m && s < n.n) out.store((base + r) * n.n + s, sums.of[i][j][e]);
+        if (r < plan.m && s < segment.n) segment.out.store((base + r) * segment.n + s, sums.of[i][j][e]);
       }
 }
 
@@ -131,15 +155,11 @@ __global__ void matmul_sum_parts_kernel(const float* parts, int count, int64_t p
   out.store(at, sum);
 }
 
-int64_t tiles_along(int64_t size) { return (size + kSide - 1) / kSide; }
-
 // Parts of k: as many as fill about 128 multiprocessors, none below 256 long.
-Sizes sizes_of(int64_t m, int64_t n, int64_t k, int64_t batch) {
-  constexpr int64_t kBlocks = 128, kShortest = 256, kMost = 16;
-  const int64_t tiles = std::max<int64_t>(1, tiles_along(m) * tiles_along(n) * batch);
-  const int64_t parts = std::clamp<int64_t>(std::min(kBlocks / tiles, k / kShortest), 1, kMost);
-  const int64_t k_part = (k / parts + kStep - 1) / kStep * kStep;
-  return {m, n, k, std::max<int64_t>(k_part, kStep), int(k_part > 0 ? (k + k_part - 1) / k_part : 1)};
+int parts_of(int64_t tiles, int64_t steps) {
+  constexpr int64_t kBlocks = 128, kShortest = 256 / kStep, kMost = 16;
+  return int(
+      std::clamp<int64_t>(std::min(kBlocks / std::max<int64_t>(1, tiles), steps / kShortest), 1, kMost));
 }
 
 template <class T>
@@ -147,34 +167,58 @@ MatrixView<T> view_of(const Tensor& x) {
   return {static_cast<const T*>(x.raw()), x.size(-2), x.size(-1), x.size(-1)};
 }
 
+template <class T, class C>
+void add_term(Segment<T, C>& segment, const Tensor& a, const Tensor& b, int64_t k) {
+  if (k == 0) return;
+  segment.a[segment.terms] = view_of<T>(a);
+  segment.b[segment.terms] = view_of<T>(b);
+  segment.steps[segment.terms++] = unsigned((k + kStep - 1) / kStep);
+  segment.all_steps += unsigned((k + kStep - 1) / kStep);
+}
+
 template <class T, bool a_by_k, bool b_by_k, class C>
-void matmul_as(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  const int64_t batch = c.shape().rank() == 3 ? c.size(0) : 1;
-  const Sizes n = sizes_of(c.size(-2), c.size(-1), a.size(options.transpose_a ? -2 : -1), batch);
-  const Output<C> out{static_cast<C*>(c.raw()), float(options.alpha), options.accumulate};
-  const Stream stream = current_stream(c.device());
-  const dim3 grid(unsigned(tiles_along(n.n)), unsigned(tiles_along(n.m)), unsigned(batch * n.parts));
-  const auto multiply = [&]<class Out>(const Output<Out>& into) {
-    launch({"matmul"}, grid, dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream,
-           matmul_kernel<T, a_by_k, b_by_k, Out>, view_of<T>(a), view_of<T>(b), a.size(-2) * a.size(-1),
-           b.size(-2) * b.size(-1), into, n);
-  };
-  if (n.parts == 1) return multiply(out);
-  const Tensor parts({batch * n.parts, n.m, n.n}, DType::f32, c.device());
-  multiply(Output<float>{parts.data<float>(), 1, false});
-  constexpr int kSumThreads = 256;
-  launch({"matmul_sum_parts"}, dim3(unsigned((c.count() + kSumThreads - 1) / kSumThreads)), dim3(kSumThreads),
-         0, stream, matmul_sum_parts_kernel<C>, parts.data<float>(), n.parts, n.m * n.n, c.count(), out);
+void start_in_order(const Plan<T, C>& plan, const Stream& stream) {
+  int64_t tiles = 0;
+  for (int i = 0; i < plan.count; ++i) tiles += tiles_along(plan.segments[i].n);
+  launch({"matmul"}, dim3(unsigned(tiles), unsigned(tiles_along(plan.m)), unsigned(plan.batch * plan.parts)),
+         dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream, matmul_kernel<T, a_by_k, b_by_k, C>, plan);
 }
 
 template <class T, class C>
-void matmul_in_order(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  if (options.transpose_a)
-    options.transpose_b ? matmul_as<T, false, true, C>(a, b, c, options)
-                        : matmul_as<T, false, false, C>(a, b, c, options);
+void start(const Plan<T, C>& plan, bool transpose_a, bool transpose_b, const Stream& stream) {
+  if (transpose_a)
+    transpose_b ? start_in_order<T, false, true>(plan, stream)
+                : start_in_order<T, false, false>(plan, stream);
   else
-    options.transpose_b ? matmul_as<T, true, true, C>(a, b, c, options)
-                        : matmul_as<T, true, false, C>(a, b, c, options);
+    transpose_b ? start_in_order<T, true, true>(plan, stream) : start_in_order<T, true, false>(plan, stream);
+}
+
+template <class T, class C>
+void matmul_as(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
+  const int64_t m = c.size(-2), n = c.size(-1), batch = c.shape().rank() == 3 ? c.size(0) : 1;
+  const Output<C> out{static_cast<C*>(c.raw()), float(options.alpha), options.accumulate};
+  const Stream stream = current_stream(c.device());
+  const auto multiply = [&]<class Out>(const Output<Out>& into, int wanted_parts) {
+    Plan<T, Out> plan{};
+    plan.count = 1;
+    plan.m = m;
+    plan.batch = batch;
+    plan.a_batch = a.size(-2) * a.size(-1);
+    plan.b_batch = b.size(-2) * b.size(-1);
+    plan.parts = wanted_parts;
+    plan.segments[0].n = n;
+    plan.segments[0].out = into;
+    add_term(plan.segments[0], a, b, a.size(options.transpose_a ? -2 : -1));
+    start(plan, options.transpose_a, options.transpose_b, stream);
+  };
+  const int64_t steps = (a.size(options.transpose_a ? -2 : -1) + kStep - 1) / kStep;
+  const int count = parts_of(tiles_along(m) * tiles_along(n) * batch, steps);
+  if (count == 1) return multiply(out, 1);
+  const Tensor parts({batch * count, m, n}, DType::f32, c.device());
+  multiply(Output<float>{parts.data<float>(), 1, false}, count);
+  constexpr int kSumThreads = 256;
+  launch({"matmul_sum_parts"}, dim3(unsigned((c.count() + kSumThreads - 1) / kSumThreads)), dim3(kSumThreads),
+         0, stream, matmul_sum_parts_kernel<C>, parts.data<float>(), count, m * n, c.count(), out);
 }
 
 // Copies of 16 bytes: every row begins at a multiple of them.
@@ -182,24 +226,61 @@ bool aligned(const Tensor& x) {
   return reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0 && x.size(-1) * int64_t(size_of(x.dtype())) % 16 == 0;
 }
 
-template <class T>
-void matmul_16_bits(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  if (c.dtype() == DType::f32)
-    matmul_in_order<T, float>(a, b, c, options);
-  else
-    matmul_in_order<T, T>(a, b, c, options);
+bool fits(const Tensor& a, const Tensor& b, const Tensor& c) {
+  const DType dtype = a.dtype();
+  return (dtype == DType::bf16 || dtype == DType::f16) && b.dtype() == dtype &&
+         (c.dtype() == dtype || c.dtype() == DType::f32) && aligned(a) && aligned(b);
+}
+
+// fn.template operator()<T, C>() for operands of T and a result of C, which fit.
+template <class Fn>
+void visit_pair(DType operands, DType result, const Fn& fn) {
+  const auto with = [&]<class T>() {
+    result == DType::f32 ? fn.template operator()<T, float>() : fn.template operator()<T, T>();
+  };
+  operands == DType::bf16 ? with.template operator()<__nv_bfloat16>() : with.template operator()<__half>();
 }
 
 void matmul(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  const DType dtype = a.dtype();
-  const bool fits =
-      b.dtype() == dtype && (c.dtype() == dtype || c.dtype() == DType::f32) && aligned(a) && aligned(b);
-  if (fits && dtype == DType::bf16) return matmul_16_bits<__nv_bfloat16>(a, b, c, options);
-  if (fits && dtype == DType::f16) return matmul_16_bits<__half>(a, b, c, options);
-  matmul_tiled(a, b, c, options);
+  if (!fits(a, b, c)) return matmul_tiled(a, b, c, options);
+  visit_pair(a.dtype(), c.dtype(), [&]<class T, class C>() { matmul_as<T, C>(a, b, c, options); });
+}
+
+bool fits(std::span<const ProductOutput> outputs) {
+  const DType operands = outputs[0].terms[0].a.dtype(), result = outputs[0].c.dtype();
+  if (outputs.size() > kSegments) return false;
+  for (const auto& [terms, c] : outputs) {
+    if (terms.size() > kTerms || c.dtype() != result) return false;
+    for (const auto& [a, b] : terms)
+      if (a.dtype() != operands || !fits(a, b, c)) return false;
+  }
+  return true;
+}
+
+// One launch, where all is of one dtype and aligned; never in parts along k.
+void product(std::span<const ProductOutput> outputs, bool transpose_b) {
+  if (!fits(outputs)) return product_by_terms(outputs, transpose_b);
+  const Tensor& first = outputs[0].c;
+  visit_pair(outputs[0].terms[0].a.dtype(), first.dtype(), [&]<class T, class C>() {
+    Plan<T, C> plan{};
+    plan.m = first.size(0);
+    plan.batch = plan.parts = 1;
+    for (const auto& [terms, c] : outputs) {
+      Segment<T, C>& segment = plan.segments[plan.count++];
+      segment.n = c.size(1);
+      segment.out = {static_cast<C*>(c.raw()), 1, false};
+      for (const auto& [a, b] : terms) add_term(segment, a, b, a.size(1));
+    }
+    start(plan, false, transpose_b, current_stream(first.device()));
+  });
+  if (Trace* trace = Trace::current())
+    for (const auto& [terms, c] : outputs)
+      for (const auto& [a, b] : terms)
+        trace->add_product(Product::name, {1, c.size(0), c.size(1), a.size(1)});
 }
 
 const Provide<Matmul> provide_matmul{{kKernelDevice}, matmul};
+const Provide<Product> provide_product{{kKernelDevice}, product};
 
 }  // namespace
 }  // namespace dehvf::cuda

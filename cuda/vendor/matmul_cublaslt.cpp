@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/ops/matmul.h"
+#include "core/ops/product.h"
 #include "cuda/check.h"
 #include "cuda/vendor/column_major.h"
 #include "cuda/vendor/cublaslt.h"
@@ -164,7 +165,15 @@ void matmul_cublaslt(const Tensor& a, const Tensor& b, const Tensor& c, const Ma
   Registry<Matmul>::instance().find({DeviceKind::cuda})(a, b, c, options);
 }
 
+// One product a term, each rounded to c's dtype.
+void product_cublaslt(std::span<const ProductOutput> outputs, bool transpose_b) {
+  for (const auto& [terms, c] : outputs)
+    for (size_t i = 0; i < terms.size(); ++i)
+      matmul_cublaslt(terms[i].a, terms[i].b, c, {.transpose_b = transpose_b, .accumulate = i > 0});
+}
+
 const Provide<Matmul> provide_matmul{{DeviceKind::cuda, "cublaslt"}, matmul_cublaslt};
+const Provide<Product> provide_product{{DeviceKind::cuda, "cublaslt"}, product_cublaslt};
 
 }  // namespace
 }  // namespace dehvf::cuda

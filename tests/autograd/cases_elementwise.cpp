@@ -169,6 +169,29 @@ const AddCase linear_bias_case({"linear_bias",
                                 8,
                                 3,
                                 2});
+Variable low_rank_composed(std::span<const Variable> in) {
+  return add(linear(in[0], in[1]), scale(linear(linear(in[0], in[2]), in[3]), 0.7));
+}
+// Two roundings of the terms, one of their sum and one of what is between down and up.
+const AddCase low_rank_case({"linear_low_rank",
+                             {{"x", {2, 11, 37}}, {"weight", {29, 37}}, {"down", {5, 37}}, {"up", {29, 5}}},
+                             [](auto in) {
+                               return linear(in[0], in[1], LowRank{in[2], in[3], 0.7});
+                             },
+                             low_rank_composed,
+                             37 * 5,
+                             60,
+                             5});
+const AddCase linears_case({"linears",
+                            {{"x", {7, 31}}, {"left", {13, 31}}, {"right", {13, 31}}},
+                            [](auto in) {
+                              const auto both = linears(in[0], {in[1], in[2]});
+                              return multiply(both[0], both[1]);
+                            },
+                            [](auto in) { return multiply(linear(in[0], in[1]), linear(in[0], in[2])); },
+                            31,
+                            60,
+                            4});
 const AddCase matmul_case({"matmul_batched",
                            {{"a", {7, 11, 13}}, {"b", {7, 13, 17}}},
                            [](auto in) { return matmul(in[0], in[1]); },

@@ -1,0 +1,110 @@
+#include "core/ops/product.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/ops/matmul.h"
+#include "support/parity.h"
+
+namespace dehvf {
+namespace {
+
+class ProductKernels : public Parity {
+ protected:
+  std::vector<KernelKey> variants() const {
+    std::vector<KernelKey> found;
+    for (const KernelKey& key : Registry<Product>::instance().keys())
+      if (key.device == device().kind) found.push_back(key);
+    return found;
+  }
+
+  Tensor matrix(int64_t rows, int64_t columns, DType dtype, uint64_t key, int64_t shift = 0) const {
+    return drawn(rows * columns, shift, dtype, device(), key, 1).reshape({rows, columns});
+  }
+};
+
+struct Wanted {
+  int64_t n;
+  std::vector<int64_t> k;  // of its terms
+};
+
+// Each term but the first is stored, and added to what was stored before, where a kernel takes them one by
+// one.
+Bound bound_of(const Wanted& wanted) {
+  const double depth = std::max(1.0, double(std::reduce(wanted.k.begin(), wanted.k.end())));
+  const auto empty = int(std::ranges::count(wanted.k, 0));
+  return {
+      .additions = depth, .magnitude = depth, .stores = std::max(1, 2 * (int(wanted.k.size()) - empty) - 1)};
+}
+
+Tensor sum_of(const ProductOutput& output, bool transpose_b) {
+  const Tensor sum = zeros(output.c.shape(), DType::f64);
+  for (const auto& [a, b] : output.terms)
+    matmul_into(exact(a), exact(b), sum, {.transpose_b = transpose_b, .accumulate = true});
+  return sum;
+}
+
+// Widths and depths of whole packs and ragged ones, above a tile and above several stages; no depth at all.
+const std::vector<Wanted> kCases[] = {
+    {{40, {24}}}, {{136, {72, 8}}}, {{8, {32, 0, 40}}, {136, {200}}, {48, {8, 8}}}, {{5, {7, 3}}, {16, {16}}},
+    {{1, {1}}},   {{8, {0}}}};
+
+TEST_P(ProductKernels, TermsAndOutputs) {
+  for (const KernelKey& key : variants())
+    for (const auto& wanted : kCases)
+      for (int64_t m : {1, 131})
+        for (DType dtype : kKernelDtypes)
+          for (bool transpose_b : {false, true}) {
+            std::vector<ProductOutput> outputs;
+            std::vector<Tensor> wholes;
+            uint64_t seed = 1;
+            for (const auto& [n, depths] : wanted) {
+              wholes.push_back(output(m * n, 0, dtype));
+              outputs.push_back({{}, wholes.back().slice(0, m * n).reshape({m, n})});
+              fill(outputs.back().c, NAN);
+              for (int64_t k : depths)
+                outputs.back().terms.push_back(
+                    {matrix(m, k, dtype, ++seed),
+                     transpose_b ? matrix(n, k, dtype, ++seed) : matrix(k, n, dtype, ++seed)});
+            }
+            Registry<Product>::instance().find(key)(outputs, transpose_b);
+            for (size_t i = 0; i < outputs.size(); ++i) {
+              expect_close(outputs[i].c, sum_of(outputs[i], transpose_b), bound_of(wanted[i]),
+                           concat("product ", key, ' ', m, 'x', wanted[i].n, ", output ", i));
+              expect_untouched_behind(wholes[i], m * wanted[i].n);
+            }
+          }
+}
+
+TEST_P(ProductKernels, MixedDtypesAndAddresses) {
+  for (const KernelKey& key : variants())
+    for (DType result : kKernelDtypes) {
+      const ProductOutput one{{{matrix(33, 24, DType::bf16, 1), matrix(40, 24, DType::bf16, 2)},
+                               {matrix(33, 16, DType::f32, 3), matrix(40, 16, DType::f16, 4)}},
+                              Tensor({33, 40}, result, device())};
+      const ProductOutput shifted{{{matrix(33, 24, DType::bf16, 5, 1), matrix(16, 24, DType::bf16, 6)}},
+                                  Tensor({33, 16}, result, device())};
+      const std::vector<ProductOutput> outputs{one, shifted};
+      Registry<Product>::instance().find(key)(outputs, true);
+      for (const ProductOutput& output : outputs)
+        expect_close(output.c, sum_of(output, true), {.additions = 40, .magnitude = 40, .stores = 3},
+                     concat("product ", key, " mixed, into ", result));
+    }
+}
+
+TEST_P(ProductKernels, RefuseWhatDoesNotFit) {
+  const Tensor a = matrix(3, 8, DType::bf16, 1), b = matrix(5, 8, DType::bf16, 2);
+  const auto refused = [&](const ProductOutput& one, bool transpose_b = true) {
+    EXPECT_THROW(product_into({&one, 1}, transpose_b), ShapeError);
+  };
+  refused({{{a, b}}, Tensor({3, 6}, DType::bf16, device())});
+  refused({{{a, b}}, Tensor({4, 5}, DType::bf16, device())});
+  refused({{{a, b}}, Tensor({3, 5}, DType::bf16, device())}, false);
+  refused({{}, Tensor({3, 5}, DType::bf16, device())});
+}
+
+INSTANTIATE_TEST_SUITE_P(Places, ProductKernels, kAsyncPlaces, place_name);
+
+}  // namespace
+}  // namespace dehvf

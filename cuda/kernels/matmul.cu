@@ -42,24 +42,35 @@ struct WarpSums {
   float of[4][4][4];  // 16 x 8 products down and across, their registers
 };
 
-template <class T, bool a_by_k, bool b_by_k>
-__device__ void multiply_stage(const OperandTile<T, a_by_k>& a, const OperandTile<T, b_by_k>& b,
-                               WarpSums& sums) {
+// The first `kDown` products of 16 rows of the warp's four.
+template <int kDown, class T, bool a_by_k, bool b_by_k>
+__device__ void multiply_rows(const OperandTile<T, a_by_k>& a, const OperandTile<T, b_by_k>& b,
+                              WarpSums& sums) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int row = warp / kWarpsAcross * kWarpRows, column = warp % kWarpsAcross * kWarpColumns;
 #pragma unroll
   for (int depth = 0; depth < kStep; depth += 16) {
-    uint32_t left[4][4], right[2][4];
+    uint32_t left[kDown][4], right[2][4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) load_a<a_by_k>(left[i], a, row + 16 * i, depth, lane);
+    for (int i = 0; i < kDown; ++i) load_a<a_by_k>(left[i], a, row + 16 * i, depth, lane);
 #pragma unroll
     for (int j = 0; j < 2; ++j) load_b<b_by_k>(right[j], b, column + 16 * j, depth, lane);
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < kDown; ++i)
 #pragma unroll
       for (int j = 0; j < 4; ++j)
         ptx::mma_m16n8k16<T>(sums.of[i][j], left[i], {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
   }
+}
+
+// Of a warp with few rows of c, or none, there is less to do.
+template <class T, bool a_by_k, bool b_by_k>
+__device__ void multiply_stage(const OperandTile<T, a_by_k>& a, const OperandTile<T, b_by_k>& b, int rows,
+                               WarpSums& sums) {
+  if (rows > 16)
+    multiply_rows<4, T, a_by_k, b_by_k>(a, b, sums);
+  else if (rows > 0)
+    multiply_rows<1, T, a_by_k, b_by_k>(a, b, sums);
 }
 
 // What a block does with its sums: out = alpha sum (+ out), or the sum of a part of k for later.
@@ -70,6 +81,14 @@ struct Output {
   bool accumulate;
   __device__ void store(int64_t at, float sum) const {
     data[at] = rounded<C>(accumulate ? widened(data[at]) + alpha * sum : alpha * sum);
+  }
+  __device__ void store(int64_t at, float left, float right) const {  // where `at` is even, and all of n
+    left *= alpha, right *= alpha;
+    if (accumulate) {
+      const Pack<C, 2> old = load<2>(data + at);
+      left += widened(old.items[0]), right += widened(old.items[1]);
+    }
+    dehvf::cuda::store(data + at, Pack<C, 2>{rounded<C>(left), rounded<C>(right)});
   }
 };
 
@@ -84,6 +103,7 @@ struct Segment {
   unsigned steps[kTerms], all_steps;
   int terms;
   int64_t n;
+  bool pairs;  // two neighbours can be stored at once
   Output<C> out;
 };
 
@@ -97,10 +117,10 @@ struct Plan {
 
 template <class T, bool a_by_k, bool b_by_k, class C>
 __global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_constant__ Plan<T, C> plan) {
-  int tile = int(blockIdx.x), which = 0;
+  int tile = int(blockIdx.y), which = 0;  // blocks below each other run together and read one b
   while (tile >= tiles_along(plan.segments[which].n)) tile -= int(tiles_along(plan.segments[which++].n));
   const Segment<T, C>& segment = plan.segments[which];
-  const int row = int(blockIdx.y) * kSide, column = tile * kSide;
+  const int row = int(blockIdx.x) * kSide, column = tile * kSide;
   const int batch = int(blockIdx.z) / plan.parts, part = int(blockIdx.z) % plan.parts;
   auto& ring = *dynamic_shared<Ring<T, a_by_k, b_by_k>>();
   const unsigned first = uint64_t(segment.all_steps) * part / plan.parts;
@@ -120,26 +140,35 @@ __global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_consta
     ptx::cp_async_commit();  // empty groups keep the count
   };
   for (unsigned step = 0; step < kStages - 1; ++step) fetch(step);
+  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+  const int warp_row = row + warp / kWarpsAcross * kWarpRows;
+  const int warp_column = column + warp % kWarpsAcross * kWarpColumns;
+  const int rows = warp_column < segment.n ? int(plan.m) - warp_row : 0;
   WarpSums sums{};
   for (unsigned step = 0; step < steps; ++step) {
     ptx::cp_async_wait<kStages - 2>();
     __syncthreads();  // this step's tiles are there for all, those of the last one are free
     fetch(step + kStages - 1);
-    multiply_stage<T, a_by_k, b_by_k>(ring.a[step % kStages], ring.b[step % kStages], sums);
+    multiply_stage<T, a_by_k, b_by_k>(ring.a[step % kStages], ring.b[step % kStages], rows, sums);
   }
   ptx::cp_async_wait<0>();
-  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
-  const int64_t first_row = row + warp / kWarpsAcross * kWarpRows + lane / 4;
-  const int64_t first_column = column + warp % kWarpsAcross * kWarpColumns + lane % 4 * 2;
   const int64_t base = int64_t(blockIdx.z) * plan.m;  // a part is a matrix of its own
 #pragma unroll
   for (int i = 0; i < 4; ++i)
 #pragma unroll
     for (int j = 0; j < 4; ++j)
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int64_t r = first_row + 16 * i + e / 2 * 8, s = first_column + 8 * j + e % 2;
-        if (r < plan.m && s < segment.n) segment.out.store((base + r) * segment.n + s, sums.of[i][j][e]);
+      for (int half = 0; half < 2; ++half) {
+        const int64_t r = warp_row + lane / 4 + 16 * i + 8 * half, s = warp_column + lane % 4 * 2 + 8 * j;
+        if (r >= plan.m || s >= segment.n) continue;
+        const int64_t at = (base + r) * segment.n + s;
+        const float left = sums.of[i][j][2 * half], right = sums.of[i][j][2 * half + 1];
+        if (segment.pairs) {
+          segment.out.store(at, left, right);
+        } else {
+          segment.out.store(at, left);
+          if (s + 1 < segment.n) segment.out.store(at + 1, right);
+        }
       }
 }
 
@@ -168,6 +197,13 @@ MatrixView<T> view_of(const Tensor& x) {
 }
 
 template <class T, class C>
+void lead_to(Segment<T, C>& segment, int64_t n, const Output<C>& out) {
+  segment.n = n;
+  segment.pairs = n % 2 == 0 && aligned_for<2>(out.data);
+  segment.out = out;
+}
+
+template <class T, class C>
 void add_term(Segment<T, C>& segment, const Tensor& a, const Tensor& b, int64_t k) {
   if (k == 0) return;
   segment.a[segment.terms] = view_of<T>(a);
@@ -180,7 +216,7 @@ template <class T, bool a_by_k, bool b_by_k, class C>
 void start_in_order(const Plan<T, C>& plan, const Stream& stream) {
   int64_t tiles = 0;
   for (int i = 0; i < plan.count; ++i) tiles += tiles_along(plan.segments[i].n);
-  launch({"matmul"}, dim3(unsigned(tiles), unsigned(tiles_along(plan.m)), unsigned(plan.batch * plan.parts)),
+  launch({"matmul"}, dim3(unsigned(tiles_along(plan.m)), unsigned(tiles), unsigned(plan.batch * plan.parts)),
          dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream, matmul_kernel<T, a_by_k, b_by_k, C>, plan);
 }
 
@@ -206,8 +242,7 @@ void matmul_as(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOp
     plan.a_batch = a.size(-2) * a.size(-1);
     plan.b_batch = b.size(-2) * b.size(-1);
     plan.parts = wanted_parts;
-    plan.segments[0].n = n;
-    plan.segments[0].out = into;
+    lead_to(plan.segments[0], n, into);
     add_term(plan.segments[0], a, b, a.size(options.transpose_a ? -2 : -1));
     start(plan, options.transpose_a, options.transpose_b, stream);
   };
@@ -267,8 +302,7 @@ void product(std::span<const ProductOutput> outputs, bool transpose_b) {
     plan.batch = plan.parts = 1;
     for (const auto& [terms, c] : outputs) {
       Segment<T, C>& segment = plan.segments[plan.count++];
-      segment.n = c.size(1);
-      segment.out = {static_cast<C*>(c.raw()), 1, false};
+      lead_to(segment, c.size(1), Output<C>{static_cast<C*>(c.raw()), 1, false});
       for (const auto& [a, b] : terms) add_term(segment, a, b, a.size(1));
     }
     start(plan, false, transpose_b, current_stream(first.device()));

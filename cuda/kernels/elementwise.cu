@@ -1,24 +1,24 @@
-// y = f(x), f one of cuda/activation.cuh
-// y = a + scale b, b of any dtype
-// One thread owns 16 bytes, or one element of what is left or not aligned.
+// y = a + scale b, b of any dtype;   y = a b;   y = factor x;   y = x in another dtype
+// Who owns what: cuda/kernels/map.cuh.
 #include "core/ops/elementwise.h"
-#include "cuda/activation.cuh"
 #include "cuda/kernels/map.cuh"
 
 namespace dehvf::cuda {
 namespace {
 
-void activate(const Tensor& x, Activation activation, const Tensor& y) {
-  visit_element("activate", x.dtype(), [&]<class T>(std::type_identity<T>) {
-    visit_activation(activation, [&](auto kind) {
-      map_into<T>({"activate"}, y, Activated<kind()>{}, static_cast<const T*>(x.raw()));
-    });
-  });
-}
-
 struct PlusScaled {
   float scale;
   __device__ float operator()(float a, float b) const { return a + scale * b; }
+};
+struct Times {
+  __device__ float operator()(float a, float b) const { return a * b; }
+};
+struct Scaled {
+  float factor;
+  __device__ float operator()(float x) const { return factor * x; }
+};
+struct Same {
+  __device__ float operator()(float x) const { return x; }
 };
 
 void add(const Tensor& a, const Tensor& b, double scale_b, const Tensor& y) {
@@ -30,20 +30,29 @@ void add(const Tensor& a, const Tensor& b, double scale_b, const Tensor& y) {
   });
 }
 
-struct Same {
-  __device__ float operator()(float x) const { return x; }
-};
+void multiply(const Tensor& a, const Tensor& b, const Tensor& y) {
+  visit_element("multiply", a.dtype(), [&]<class T>(std::type_identity<T>) {
+    map_into<T>({"multiply"}, y, Times{}, static_cast<const T*>(a.raw()), static_cast<const T*>(b.raw()));
+  });
+}
+
+void scale(const Tensor& x, double factor, const Tensor& y) {
+  visit_element("scale", x.dtype(), [&]<class T>(std::type_identity<T>) {
+    map_into<T>({"scale"}, y, Scaled{float(factor)}, static_cast<const T*>(x.raw()));
+  });
+}
 
 void cast(const Tensor& x, const Tensor& y) {
-  visit_element("cast", x.dtype(), [&]<class X>(std::type_identity<X>) {
-    visit_element("cast", y.dtype(), [&]<class Y>(std::type_identity<Y>) {
-      map_into<Y>({"cast"}, y, Same{}, static_cast<const X*>(x.raw()));
+  visit_element("cast", x.dtype(), [&]<class From>(std::type_identity<From>) {
+    visit_element("cast", y.dtype(), [&]<class To>(std::type_identity<To>) {
+      map_into<To>({"cast"}, y, Same{}, static_cast<const From*>(x.raw()));
     });
   });
 }
 
-const Provide<Activate> provide_activate{{kKernelDevice}, activate};
 const Provide<Add> provide_add{{kKernelDevice}, add};
+const Provide<Multiply> provide_multiply{{kKernelDevice}, multiply};
+const Provide<Scale> provide_scale{{kKernelDevice}, scale};
 const Provide<Cast> provide_cast{{kKernelDevice}, cast};
 
 }  // namespace

@@ -32,4 +32,69 @@ Variable layer_norm(const Variable& x, const Variable& weight, const Variable& b
                 });
 }
 
+namespace {
+
+// The norm's gradient waits here until the sum, recorded before it and so visited after it, takes it.
+using Slot = std::shared_ptr<Tensor>;
+
+Tensor zeros_for(const Variable& row) { return zeros(row.shape(), row.grad_dtype(), row.value().device()); }
+
+Variable record_normed(std::string_view op, const Tensor& y, const Variable& sum, const Slot& dy) {
+  return record(
+      op, y, {sum},
+      [dy](const Tensor& grad, const Wanted&) {
+        *dy = grad;
+        return Grads(1);
+      },
+      true);
+}
+
+}  // namespace
+
+AddedNorm add_rms_norm(const Variable& x, const Variable& residual, const Variable& weight, double eps) {
+  const RmsNormResult result = add_rms_norm(x.value(), residual.value(), weight.value(), eps);
+  const auto slot = std::make_shared<Tensor>();
+  const Variable sum = record(
+      "add_rms_norm", result.sum, {x, residual, weight},
+      [kept = result.sum, weight, inv_rms = result.inv_rms, slot](const Tensor& dsum, const Wanted& wanted) {
+        const Tensor& dy = *slot;
+        if (!dy.defined()) return Grads{dsum, dsum, wanted[2] ? zeros_for(weight) : Tensor()};
+        Grads grads(3);
+        if (wanted[0] || wanted[1])
+          grads[0] = grads[1] = dsum.defined()
+                                    ? add_rms_norm_backward(kept, weight.value(), inv_rms, dy, dsum)
+                                    : rms_norm_backward(kept, weight.value(), inv_rms, dy);
+        if (wanted[2]) grads[2] = rms_norm_weight_grad(kept, inv_rms, dy);
+        return grads;
+      });
+  return {sum, record_normed("add_rms_norm's normed", result.y, sum, slot)};
+}
+
+AddedNorm add_layer_norm(const Variable& x, const Variable& residual, const Variable& weight,
+                         const Variable& bias, double eps) {
+  const bool needs_sum = x.wants_grad() || residual.wants_grad() || weight.wants_grad();
+  const LayerNormResult result =
+      add_layer_norm(x.value(), residual.value(), weight.value(), bias.value(), eps);
+  const Tensor kept = needs_sum ? result.sum : Tensor();
+  const auto slot = std::make_shared<Tensor>();
+  const Variable sum = record("add_layer_norm", result.sum, {x, residual, weight, bias},
+                              [kept, weight, bias, mean = result.mean, inv = result.inv_deviation, slot](
+                                  const Tensor& dsum, const Wanted& wanted) {
+                                const Tensor& dy = *slot;
+                                if (!dy.defined())
+                                  return Grads{dsum, dsum, wanted[2] ? zeros_for(weight) : Tensor(),
+                                               wanted[3] ? zeros_for(bias) : Tensor()};
+                                Grads grads(4);
+                                if (wanted[0] || wanted[1])
+                                  grads[0] = grads[1] =
+                                      dsum.defined()
+                                          ? add_layer_norm_backward(kept, weight.value(), mean, inv, dy, dsum)
+                                          : layer_norm_backward(kept, weight.value(), mean, inv, dy);
+                                if (wanted[2]) grads[2] = layer_norm_weight_grad(kept, mean, inv, dy);
+                                if (wanted[3]) grads[3] = sum_rows(dy, bias.grad_dtype());
+                                return grads;
+                              });
+  return {sum, record_normed("add_layer_norm's normed", result.y, sum, slot)};
+}
+
 }  // namespace dehvf

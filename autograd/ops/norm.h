@@ -8,4 +8,13 @@ namespace dehvf {
 Variable rms_norm(const Variable& x, const Variable& weight, double eps);
 Variable layer_norm(const Variable& x, const Variable& weight, const Variable& bias, double eps);
 
+/// A residual stream and its norm: sum = x + residual, normed = the norm of sum. Backward is one pass over
+/// both.
+struct AddedNorm {
+  Variable sum, normed;
+};
+AddedNorm add_rms_norm(const Variable& x, const Variable& residual, const Variable& weight, double eps);
+AddedNorm add_layer_norm(const Variable& x, const Variable& residual, const Variable& weight,
+                         const Variable& bias, double eps);
+
 }  // namespace dehvf

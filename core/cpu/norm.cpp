@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/cpu/chunks.h"
+#include "core/ops/elementwise.h"
 
 namespace dehvf::cpu {
 namespace {
@@ -168,11 +169,43 @@ void layer_norm_weight_grad(const Tensor& x, const Tensor& mean, const Tensor& i
   });
 }
 
+// Fusing pays on a GPU only: here they are the two ops one after the other.
+void add_rms_norm(const Tensor& x, const Tensor& residual, const Tensor& weight, double eps,
+                  const Tensor& sum, const Tensor& y, const Tensor& inv_rms) {
+  run<Add>(DeviceKind::cpu, x, residual, 1.0, sum);
+  rms_norm(sum, weight, eps, y, inv_rms);
+}
+
+void add_rms_norm_backward(const Tensor& sum, const Tensor& weight, const Tensor& inv_rms, const Tensor& dy,
+                           const Tensor& dsum, const Tensor& dx) {
+  rms_norm_backward(sum, weight, inv_rms, dy, dx);
+  run<Add>(DeviceKind::cpu, dx, dsum, 1.0, dx);
+}
+
+void add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                    double eps, const Tensor& sum, const Tensor& y, const Tensor& mean,
+                    const Tensor& inv_deviation) {
+  run<Add>(DeviceKind::cpu, x, residual, 1.0, sum);
+  layer_norm(sum, weight, bias, eps, y, mean, inv_deviation);
+}
+
+void add_layer_norm_backward(const Tensor& sum, const Tensor& weight, const Tensor& mean,
+                             const Tensor& inv_deviation, const Tensor& dy, const Tensor& dsum,
+                             const Tensor& dx) {
+  layer_norm_backward(sum, weight, mean, inv_deviation, dy, dx);
+  run<Add>(DeviceKind::cpu, dx, dsum, 1.0, dx);
+}
+
 const Provide<RmsNorm> provide_rms_norm{{DeviceKind::cpu}, rms_norm};
 const Provide<RmsNormBackward> provide_rms_norm_backward{{DeviceKind::cpu}, rms_norm_backward};
+const Provide<AddRmsNorm> provide_add_rms_norm{{DeviceKind::cpu}, add_rms_norm};
+const Provide<AddRmsNormBackward> provide_add_rms_norm_backward{{DeviceKind::cpu}, add_rms_norm_backward};
 const Provide<RmsNormWeightGrad> provide_rms_norm_weight_grad{{DeviceKind::cpu}, rms_norm_weight_grad};
 const Provide<LayerNorm> provide_layer_norm{{DeviceKind::cpu}, layer_norm};
 const Provide<LayerNormBackward> provide_layer_norm_backward{{DeviceKind::cpu}, layer_norm_backward};
+const Provide<AddLayerNorm> provide_add_layer_norm{{DeviceKind::cpu}, add_layer_norm};
+const Provide<AddLayerNormBackward> provide_add_layer_norm_backward{{DeviceKind::cpu},
+                                                                    add_layer_norm_backward};
 const Provide<LayerNormWeightGrad> provide_layer_norm_weight_grad{{DeviceKind::cpu}, layer_norm_weight_grad};
 
 }  // namespace

@@ -48,6 +48,26 @@ Tensor rms_norm_backward(const Tensor& x, const Tensor& weight, const Tensor& in
   return dx;
 }
 
+RmsNormResult add_rms_norm(const Tensor& x, const Tensor& residual, const Tensor& weight, double eps) {
+  check_input("add_rms_norm", x);
+  check_same("add_rms_norm", "x", x, "residual", residual);
+  check_row("add_rms_norm", "weight", weight, x);
+  RmsNormResult result{like(x), per_row(x), like(x)};
+  run<AddRmsNorm>(x.device().kind, x, residual, weight, eps, result.sum, result.y, result.inv_rms);
+  return result;
+}
+
+Tensor add_rms_norm_backward(const Tensor& sum, const Tensor& weight, const Tensor& inv_rms, const Tensor& dy,
+                             const Tensor& dsum) {
+  check_same("add_rms_norm_backward", "sum", sum, "dy", dy);
+  check_same("add_rms_norm_backward", "sum", sum, "dsum", dsum);
+  check_row("add_rms_norm_backward", "weight", weight, sum);
+  check_per_row("add_rms_norm_backward", "inv_rms", inv_rms, sum);
+  Tensor dx = like(sum);
+  run<AddRmsNormBackward>(sum.device().kind, sum, weight, inv_rms, dy, dsum, dx);
+  return dx;
+}
+
 Tensor rms_norm_weight_grad(const Tensor& x, const Tensor& inv_rms, const Tensor& dy) {
   check_same("rms_norm_weight_grad", "x", x, "dy", dy);
   check_per_row("rms_norm_weight_grad", "inv_rms", inv_rms, x);
@@ -73,6 +93,30 @@ Tensor layer_norm_backward(const Tensor& x, const Tensor& weight, const Tensor& 
   check_per_row("layer_norm_backward", "inv_deviation", inv_deviation, x);
   Tensor dx = like(x);
   run<LayerNormBackward>(x.device().kind, x, weight, mean, inv_deviation, dy, dx);
+  return dx;
+}
+
+LayerNormResult add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight,
+                               const Tensor& bias, double eps) {
+  check_input("add_layer_norm", x);
+  check_same("add_layer_norm", "x", x, "residual", residual);
+  check_row("add_layer_norm", "weight", weight, x);
+  check_row("add_layer_norm", "bias", bias, x);
+  LayerNormResult result{like(x), per_row(x), per_row(x), like(x)};
+  run<AddLayerNorm>(x.device().kind, x, residual, weight, bias, eps, result.sum, result.y, result.mean,
+                    result.inv_deviation);
+  return result;
+}
+
+Tensor add_layer_norm_backward(const Tensor& sum, const Tensor& weight, const Tensor& mean,
+                               const Tensor& inv_deviation, const Tensor& dy, const Tensor& dsum) {
+  check_same("add_layer_norm_backward", "sum", sum, "dy", dy);
+  check_same("add_layer_norm_backward", "sum", sum, "dsum", dsum);
+  check_row("add_layer_norm_backward", "weight", weight, sum);
+  check_per_row("add_layer_norm_backward", "mean", mean, sum);
+  check_per_row("add_layer_norm_backward", "inv_deviation", inv_deviation, sum);
+  Tensor dx = like(sum);
+  run<AddLayerNormBackward>(sum.device().kind, sum, weight, mean, inv_deviation, dy, dsum, dx);
   return dx;
 }
 

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/ops/elementwise.h"
 #include "autograd/ops/norm.h"
 #include "autograd/ops/softmax.h"
+#include "autograd/reference.h"
 #include "op_cases.h"
 
 namespace dehvf {
@@ -74,6 +76,35 @@ const bool kNorms = [] {
              [](auto in) { return layer_norm(in[0], in[1], in[2], kEps); },
              layer_reference(shape),
              double(width)});
+    // Both outputs in one; explicit roundings: the sum, the normalised value, the norm and the result.
+    AddCase({"add_rms_norm" + suffix,
+             {{"x", shape, -3, 3}, {"residual", shape, -3, 3}, {"weight", {width}}},
+             [](auto in) {
+               const auto [sum, normed] = add_rms_norm(in[0], in[1], in[2], kEps);
+               return add(sum, normed);
+             },
+             [](auto in) {
+               const Variable sum = add(in[0], in[1]);
+               return add(sum, rms_norm_reference(sum, in[2], kEps));
+             },
+             double(width),
+             0,
+             4,
+             true,
+             width == 1 ? 1e-6 : 1e-5});
+    AddCase({"add_layer_norm" + suffix,
+             {{"x", shape, -3, 3}, {"residual", shape, -3, 3}, {"weight", {width}}, {"bias", {width}}},
+             [](auto in) {
+               const auto [sum, normed] = add_layer_norm(in[0], in[1], in[2], in[3], kEps);
+               return add(sum, normed);
+             },
+             [](auto in) {
+               const Variable sum = add(in[0], in[1]);
+               return add(sum, layer_norm_reference(sum, in[2], in[3], kEps));
+             },
+             double(width),
+             0,
+             3});
     // exp(x - top) multiplies the rounding of its argument by up to |x - top| = 16.
     AddCase({"softmax" + suffix,
              {{"x", shape, -8, 8}},

@@ -1,7 +1,10 @@
 #include "autograd/ops/norm.h"
 
+#include <cstring>
+
 #include <gtest/gtest.h>
 
+#include "autograd/ops/elementwise.h"
 #include "core/ops/norm.h"
 #include "core/ops/softmax.h"
 #include "core/random.h"
@@ -46,6 +49,49 @@ TEST(Norm, ResolvesFrozenWeightsInBackward) {
     backward(y);
     EXPECT_GT(uses, before);
   }
+}
+
+// With a residual the bits are those of the two ops, whichever of the outputs is used.
+TEST(Norm, AddsTheResidualAsTheTwoOpsDo) {
+  const int64_t width = 67;
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    return std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+  };
+  for (const bool layer : {false, true})
+    for (const bool use_sum : {false, true})
+      for (const bool use_normed : {false, true}) {
+        if (!use_sum && !use_normed) continue;
+        const auto grads = [&](bool fused) {
+          std::vector<Variable> in;
+          for (uint64_t i = 0; i < 4; ++i) {
+            const Tensor value = i < 2 ? random_normal({5, width}, 1, i) : random_normal({width}, 1, i);
+            in.push_back(Variable::parameter(value, concat("in", i)));
+          }
+          AddedNorm both;
+          if (fused) {
+            both = layer ? add_layer_norm(in[0], in[1], in[2], in[3], 1e-5)
+                         : add_rms_norm(in[0], in[1], in[2], 1e-5);
+          } else {
+            both.sum = add(in[0], in[1]);
+            both.normed = layer ? layer_norm(both.sum, in[2], in[3], 1e-5) : rms_norm(both.sum, in[2], 1e-5);
+          }
+          const Variable y = !use_sum ? both.normed : !use_normed ? both.sum : add(both.sum, both.normed);
+          backward(y, random_normal({5, width}, 1, 9));
+          return std::pair(y.value(),
+                           std::vector<Tensor>{in[0].grad(), in[1].grad(), in[2].grad(), in[3].grad()});
+        };
+        const auto [y, fused] = grads(true);
+        const auto [want_y, want] = grads(false);
+        EXPECT_TRUE(same(y, want_y)) << layer << use_sum << use_normed;
+        for (size_t i = 0; i < fused.size(); ++i) {
+          if (!want[i].defined()) {  // the composed form does not reach it: zeros here
+            if (fused[i].defined())
+              for (float g : fused[i].span<float>()) EXPECT_EQ(g, 0);
+            continue;
+          }
+          EXPECT_TRUE(same(fused[i], want[i])) << i << layer << use_sum << use_normed;
+        }
+      }
 }
 
 TEST(Norm, RefusesWhatDoesNotFit) {

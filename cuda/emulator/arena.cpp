@@ -32,6 +32,7 @@ void Arena::reset(size_t dynamic_bytes) {
   sanitizer::poison(bytes_, kCapacity);
   used_ = static_bytes_ = 0;
   regions_.clear();
+  seen_.reset();
   append(nullptr, dynamic_bytes, kDynamicAlignment, {"dynamic", std::source_location()});
 }
 
@@ -72,6 +73,22 @@ void* Arena::counterpart(const void* own, Arena& other) const {
   }
   return nullptr;
 }
+
+unsigned char* Arena::seen(const void* data) const {
+  if (!seen_) {
+    seen_ = std::make_unique_for_overwrite<unsigned char[]>(kCapacity);
+    fill_bytes(seen_.get(), kUnset, kCapacity);
+  }
+  return seen_.get() + (static_cast<const unsigned char*>(data) - bytes_);
+}
+
+void Arena::publish() {
+  for (const Region& region : regions_) publish(region.data, region.bytes);
+}
+
+void Arena::publish(const void* data, size_t bytes) { move_bytes(seen(data), data, bytes); }
+
+bool Arena::published(const void* data, size_t bytes) const { return same_bytes(data, seen(data), bytes); }
 
 void Arena::retire() {
   fill_bytes(bytes_, kGuard, used_);

@@ -30,6 +30,12 @@ class Arena {
   /// Where `other` has what lies at `own` here, null when that is in no allocation.
   void* counterpart(const void* own, Arena& other) const;
 
+  /// What asynchronous work sees. Its own writes, and, behind a fence, those of threads, are published;
+  /// others are found by comparing.
+  void publish();
+  void publish(const void* data, size_t bytes);
+  bool published(const void* data, size_t bytes) const;
+
   void retire();  // of a block that has ended, while others run that knew its address
 
   /// "3 bytes behind the shared memory of norm.cu:12 (64 bytes)" or empty; looks at all gaps.
@@ -45,7 +51,11 @@ class Arena {
   void append(const void* key, size_t bytes, size_t alignment, Site site);
 
   static constexpr size_t kCapacity = size_t(384) << 10;  // limits of a block, gaps and alignment
+  unsigned char* seen(
+      const void* data) const;  // the published copy of what lies there, made by the first who asks
+
   unsigned char* const bytes_;
+  mutable std::unique_ptr<unsigned char[]> seen_;
   size_t used_ = 0;
   size_t static_bytes_ = 0;
   std::vector<Region> regions_;

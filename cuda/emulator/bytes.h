@@ -21,6 +21,16 @@ inline void move_bytes(void* to, const void* from, size_t bytes) {
   }
 }
 
+inline bool same_bytes(const void* a, const void* b, size_t bytes) {
+  const auto *const left = static_cast<const unsigned char*>(a), *const right =
+                                                                     static_cast<const unsigned char*>(b);
+  for (size_t i = 0; i < bytes; ++i) {
+    if (left[i] != right[i]) return false;
+    asm volatile("");
+  }
+  return true;
+}
+
 inline void fill_bytes(void* to, unsigned char value, size_t bytes) {
   auto* const out = static_cast<unsigned char*>(to);
   const uint64_t word = value * uint64_t(0x0101010101010101);

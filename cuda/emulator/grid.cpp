@@ -239,6 +239,7 @@ void Grid::left(Thread& thread) {
   };
   if (const Site* copy = thread.copies ? forgotten(*thread.copies) : nullptr)
     fault(thread, concat(thread, " has ended and did not wait for ", *copy));
+  finish_stores(thread);
   check_left(thread);
   check_warpgroup_left(thread);
   if (thread.block->barriers[0].arrived > 0) desert(thread.block->barriers[0]);

@@ -63,7 +63,7 @@ void pass(PhaseWait& wait) {
     m.held = 0;
     settle(m);
   }
-  m.unobserved[wait.parity].reset();
+  m.unobserved[wait.parity].clear();
   sanitizer::acquire(&m.token[wait.parity]);
 }
 
@@ -91,6 +91,11 @@ void mbarrier_init(const Site& site, uint64_t* barrier, unsigned arrivals) {
 
 void mbarrier_invalidate(const Site& site, uint64_t* barrier) {
   found(site, *current().block, barrier).valid = false;
+}
+
+void proxy_fence() {
+  current().block->arena.publish();
+  mbarrier_fence();
 }
 
 void mbarrier_fence() {
@@ -134,7 +139,8 @@ void mbarrier_transfer(const Site& site, const Transfer& transfer) {
   if (!m.fenced)
     fault(current(), concat(site, ": no fence between mbarrier_init and an asynchronous copy, ", current()));
   const unsigned parity = m.phase & 1;
-  m.unobserved[parity] = site;
+  const Touch& to = transfer.touches.front();
+  m.unobserved[parity].push_back({extent(to.data, to.bytes), site});
   m.copies[parity].start(site, transfer.touches, transfer.code, transfer.work);
   if (current().grid->delivery == Delivery::late) {
     m.held += transfer.bytes;
@@ -146,8 +152,8 @@ void mbarrier_transfer(const Site& site, const Transfer& transfer) {
 
 const Site* unobserved(const Block& block) {
   for (const auto& [at, m] : block.mbarriers)
-    for (const auto& site : m.unobserved)
-      if (site) return &*site;
+    for (const auto& copies : m.unobserved)
+      if (!copies.empty()) return &copies.front().site;
   return nullptr;
 }
 

@@ -6,7 +6,7 @@
 #include <functional>
 #include <span>
 
-#include "cuda/emulator/async.h"
+#include "cuda/emulator/access.h"
 
 namespace dehvf::simt {
 
@@ -21,12 +21,13 @@ struct Mbarrier {
   int64_t held = 0;          // bytes of them that a late delivery keeps back
   uint32_t phase = 0;
   std::array<Batch, 2> copies;                    // by the parity of the phase
-  std::array<std::optional<Site>, 2> unobserved;  // a copy of a phase for which nobody has waited
+  std::array<std::vector<Access>, 2> unobserved;  // copies of a phase for which nobody has waited
   std::array<char, 2> token{};
 };
 
 void mbarrier_init(const Site& site, uint64_t* barrier, unsigned arrivals);
 void mbarrier_invalidate(const Site& site, uint64_t* barrier);
+void proxy_fence();     // what threads have stored in the block's shared memory is seen by asynchronous work
 void mbarrier_fence();  // of all of the block's barriers: see Mbarrier::fenced
 
 /// Announces `bytes`, then arrives `arrivals` times.
@@ -41,8 +42,8 @@ struct Transfer {
   Block& block;
   uint64_t* barrier;
   unsigned bytes;
-  std::span<const Touch> touches;
-  const void* code;  // as Batch::start
+  std::span<const Touch> touches;  // the first one is what it writes
+  const void* code;                // as Batch::start
   std::function<void()> work;
 };
 void mbarrier_transfer(const Site& site, const Transfer& transfer);

@@ -6,7 +6,7 @@
 
 namespace dehvf::cuda::ptx {
 
-inline void fence_proxy_async() { simt::mbarrier_fence(); }
+inline void fence_proxy_async() { simt::proxy_fence(); }
 inline void fence_mbarrier_init() { simt::mbarrier_fence(); }
 
 }  // namespace dehvf::cuda::ptx

@@ -28,6 +28,11 @@ const Site* read_of(const Block& block, const Extent& bytes) {
       for (const auto& sent : group.sent)
         if (sent->from.bytes.meets(bytes)) return &sent->from.site;
   }
+  for (const Warpgroup& group : block.warpgroups)
+    for (const Product& product : group.products)
+      for (const auto* pieces : {&product.a_pieces, &product.b_pieces})
+        for (const unsigned char* piece : *pieces)
+          if (bytes.meets(extent(piece, 16))) return &product.site;
   return nullptr;
 }
 

@@ -54,6 +54,10 @@ void* Arena::of(const void* key, size_t bytes, size_t alignment, std::source_loc
   return regions_.back().data;
 }
 
+uint32_t Arena::address(const void* data) const {
+  return uint32_t(static_cast<const unsigned char*>(data) - bytes_);
+}
+
 bool Arena::holds(const void* data, size_t bytes) const {
   const auto at = reinterpret_cast<uintptr_t>(data);
   return std::ranges::any_of(regions_, [&](const Region& region) {

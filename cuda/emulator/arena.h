@@ -25,6 +25,9 @@ class Arena {
   /// has no more.
   void* of(const void* key, size_t bytes, size_t alignment, std::source_location where);
 
+  uint32_t address(const void* data) const;  // as PTX counts, from the beginning of shared memory
+  unsigned char* at(uint32_t address) const { return bytes_ + address; }
+
   bool holds(const void* data, size_t bytes) const;  // within one allocation
 
   /// Where `other` has what lies at `own` here, null when that is in no allocation.

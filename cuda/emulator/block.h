@@ -50,7 +50,8 @@ struct Thread {
   std::unique_ptr<StoreGroups> stores;  // from the first bulk store on
   bool arrived_in_cluster = false;      // and has not waited
   uint32_t cluster_phase = 0;           // for which it waits then
-  size_t register_changes = 0;          // those of its warpgroup that it has made
+  ProductsOfThread products;
+  size_t register_changes = 0;  // those of its warpgroup that it has made
 };
 
 /// Where threads of a block meet. What one phase leaves behind lies under the parity of its number, because

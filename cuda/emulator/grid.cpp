@@ -122,8 +122,7 @@ void Grid::load(Block& block) {
   block.ended = false;
   block.barriers = {};
   block.mbarriers.clear();
-  block.warpgroups.clear();
-  block.warpgroups.resize((threads + kWarpgroup - 1) / kWarpgroup);
+  block.warpgroups = std::vector<Warpgroup>((threads + kWarpgroup - 1) / kWarpgroup);
   block.mapped_by = {};
   block.warps.clear();
   block.warps.resize((threads + kLanes - 1) / kLanes);

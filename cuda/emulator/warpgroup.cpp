@@ -17,6 +17,8 @@ void check_sum(const Thread& thread, const Site& site) {
           concat(site, ": the warpgroups want ", wanted, " registers, there are ", kRegisters, ", ", thread));
 }
 
+}  // namespace
+
 Warpgroup& group_of(const Site& site, const Thread& thread) {
   const size_t index = thread.linear / kWarpgroup;
   if ((index + 1) * kWarpgroup > thread.block->threads.size())
@@ -31,8 +33,6 @@ void demand_all_alive(const Site& site, const Thread& thread) {
     if (thread.block->warps[i].left)
       fault(thread, concat(thread, " is at ", site, ", but a thread of its warpgroup has ended"));
 }
-
-}  // namespace
 
 void set_registers(const Site& site, unsigned count) {
   Thread& thread = current();
@@ -55,6 +55,8 @@ void check_warpgroup_left(const Thread& thread) {
   if (thread.register_changes < changes.size())
     fault(thread, concat(thread, " has ended and was not at ", changes[thread.register_changes].site,
                          " as others of its warpgroup"));
+  if (thread.products.waited < thread.products.asked)
+    fault(thread, concat(thread, " has ended and did not wait for its wgmma"));
 }
 
 }  // namespace dehvf::simt

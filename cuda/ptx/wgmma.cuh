@@ -16,7 +16,21 @@ __device__ __forceinline__ uint64_t wgmma_descriptor(const void* shared, Swizzle
   return wgmma_descriptor_of(shared_address(shared), swizzle, leading, stride);
 }
 
-__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+/// Keeps the compiler from moving what the threads do with these registers across this line.
+template <int N>
+__device__ __forceinline__ void wgmma_pin(float (&d)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+/// `d`: up to two accumulators that were touched.
+template <int... N>
+__device__ __forceinline__ void wgmma_fence(float (&... d)[N]) {
+  static_assert(sizeof...(N) <= 2);
+  (wgmma_pin(d), ...);
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
 __device__ __forceinline__ void wgmma_commit() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
@@ -27,11 +41,7 @@ template <int Left, int... N>
 __device__ __forceinline__ void wgmma_wait(float (&... d)[N]) {
   static_assert(sizeof...(N) <= 2);
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Left) : "memory");
-  const auto used_from_here_on = [](auto& registers) {
-#pragma unroll
-    for (float& x : registers) asm volatile("" : "+f"(x)::"memory");
-  };
-  (used_from_here_on(d), ...);
+  (wgmma_pin(d), ...);
 }
 
 }  // namespace dehvf::cuda::ptx

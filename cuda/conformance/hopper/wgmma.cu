@@ -23,17 +23,19 @@ __global__ void __launch_bounds__(128, 1)
   for (int i = 0; i < 4; ++i) a[i] = in[kOperandWords + threadIdx.x * 4 + i];
   float d[N / 2];
   const uint32_t* const before = in + kOperandWords + 512 + threadIdx.x * (N / 2);
+#pragma unroll
   for (int i = 0; i < N / 2; ++i) d[i] = std::bit_cast<float>(before[i]);
   const auto descriptor = [&](const WgmmaLayout& layout) {
     return ptx::wgmma_descriptor(words + layout.begin / 4, layout.swizzle, layout.leading, layout.stride);
   };
-  ptx::wgmma_fence();
+  ptx::wgmma_fence(d);
   if constexpr (kRegisters)
     ptx::wgmma<T, kB>(d, a, descriptor(b_layout), true);
   else
     ptx::wgmma<T, kA, kB>(d, descriptor(a_layout), descriptor(b_layout), true);
   ptx::wgmma_commit();
   ptx::wgmma_wait<0>(d);
+#pragma unroll
   for (int i = 0; i < N / 2; ++i) out[threadIdx.x * (N / 2) + i] = std::bit_cast<uint32_t>(d[i]);
 }
 
@@ -53,21 +55,24 @@ __global__ void __launch_bounds__(128, 1)
   ptx::fence_proxy_async();
   __syncthreads();
   float d[32], e[32];
+#pragma unroll
   for (int i = 0; i < 32; ++i) e[i] = 1;
   const auto descriptor = [&](const WgmmaLayout& layout) {
     return ptx::wgmma_descriptor(words + layout.begin / 4, layout.swizzle, layout.leading, layout.stride);
   };
   const uint64_t a = descriptor(a_layout), b = descriptor(b_layout);
-  ptx::wgmma_fence();
+  ptx::wgmma_fence(d, e);
   ptx::wgmma<__nv_bfloat16>(d, a, b, false);
   ptx::wgmma<__nv_bfloat16>(d, a, b, true);
   ptx::wgmma_commit();
-  ptx::wgmma_fence();
+  ptx::wgmma_fence(e);
   ptx::wgmma<__nv_bfloat16>(e, a, b, true);
   ptx::wgmma_commit();
   ptx::wgmma_wait<1>(d);
+#pragma unroll
   for (int i = 0; i < 32; ++i) out[threadIdx.x * 64 + i] = std::bit_cast<uint32_t>(d[i]);
   ptx::wgmma_wait<0>(e);
+#pragma unroll
   for (int i = 0; i < 32; ++i) out[threadIdx.x * 64 + 32 + i] = std::bit_cast<uint32_t>(e[i]);
 }
 

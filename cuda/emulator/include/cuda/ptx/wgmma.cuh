@@ -32,7 +32,11 @@ __forceinline__ void wgmma(float (&d)[Half], const uint32_t (&a)[4], uint64_t b,
               a, d);
 }
 
-inline void wgmma_fence() { simt::wgmma_fence(); }
+template <int... N>
+void wgmma_fence([[maybe_unused]] float (&... d)[N]) {
+  static_assert(sizeof...(N) <= 2);
+  simt::wgmma_fence();
+}
 inline void wgmma_commit() { simt::wgmma_commit(); }
 
 template <int Left>

@@ -36,7 +36,7 @@ BaseModels shipped_base(const std::filesystem::path& assets) {
 }
 
 BaseModels pretrain_base(const std::filesystem::path& folder, const std::filesystem::path& assets,
-                         Progress& progress) {
+                         Device device, Progress& progress) {
   const SceneWorld scenes = open_world("scenes", assets), pictures = open_world("pictures", assets);
   const SceneWorld* const worlds[] = {&scenes, &pictures};
   BaseModels base = folders(folder);
@@ -44,7 +44,7 @@ BaseModels pretrain_base(const std::filesystem::path& folder, const std::filesys
   write_byte_level_tokenizer(base.llama / "tokenizer.json", toy::words(worlds));
   const auto tokenizer = open_tokenizer(base.llama);
   FusedModel model(toy::llama_config(*tokenizer), toy::tower_config(), {.fusion = "none"});
-  const toy::PretrainOptions options;
+  const toy::PretrainOptions options{.device = device};
   const auto show = [&](const StepReport& report) {
     progress.step(report.step, concat("loss ", std::round(report.loss * 1000) / 1000));
   };

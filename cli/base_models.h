@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cli/progress.h"
+#include "core/device.h"
 
 namespace dehvf::cli {
 
@@ -18,6 +19,6 @@ BaseModels shipped_base(const std::filesystem::path& assets);
 /// Pre-trains both on our own data (minutes on two cores) and saves them below `folder`, in f16 with their
 /// hashes.
 BaseModels pretrain_base(const std::filesystem::path& folder, const std::filesystem::path& assets,
-                         Progress& progress);
+                         Device device, Progress& progress);
 
 }  // namespace dehvf::cli

@@ -36,20 +36,19 @@ void add_kernels(CLI::App& bench, Action& chosen) {
                                        "every variant of every kernel in turns\nexample: dehvf bench kernels "
                                        "--device cuda:0 --out kernels.json");
   struct Options {
-    std::string device = "cuda:0";
+    std::string device = "auto";
     KernelBenchOptions bench;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("--device", options->device, "cpu, cuda:N or emulator")->capture_default_str();
+  command->add_option("--device", options->device, "auto, cpu, cuda:N or emulator")->capture_default_str();
   command->add_flag("--quick", options->bench.quick, "sizes and rounds that only prove that the bench runs");
   command->add_option("--filter", options->bench.filter, "part of a kernel's name");
   command->add_option("--out", options->bench.out, "JSON file, rewritten after every kernel");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] {
     chosen = [options] {
-      options->bench.device = device_named(options->device);
-      backend(options->bench.device);  // or the error that says what is there
+      options->bench.device = chosen_device(options->device);
       const Json result = bench_kernels(
           options->bench, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
       if (options->json) {

@@ -73,16 +73,18 @@ struct Demo {
   bool fast = false, full = false, json = false;
   int64_t steps = 0;
   double rate = 0;
-  std::string split = "test";
+  std::string split = "test", device = "auto";
 
   void run() const {
     const auto begin = std::chrono::steady_clock::now();
     Progress progress(json);
+    const Device place = chosen_device(device);
     std::filesystem::remove_all(out);
     std::filesystem::create_directories(out);
     const std::vector<std::string> kinds =
         fast ? std::vector<std::string>{"scenes"} : std::vector<std::string>{"scenes", "pictures"};
-    const BaseModels base = full ? pretrain_base(out / "base", assets, progress) : shipped_base(assets);
+    const BaseModels base =
+        full ? pretrain_base(out / "base", assets, place, progress) : shipped_base(assets);
     Json results{{"version", 1},
                  {"mode", full   ? "full"
                           : fast ? "fast"
@@ -94,7 +96,7 @@ struct Demo {
       std::filesystem::create_directories(folder);
       // Fewer training problems are learned by heart; more test problems leave narrower intervals.
       write_scene_data(open_world(kind, assets), {.train = 12288, .test = 3072}, folder);
-      ComparisonOptions options{.split = split};
+      ComparisonOptions options{.device = place, .split = split};
       if (steps > 0) options.steps = steps;
       Comparison comparison(base.llama, base.tower, folder, options);
       for (uint64_t seed = 0; seed < (full ? 2u : 1u); ++seed)
@@ -173,6 +175,7 @@ void add_demo(CLI::App& program, Action& chosen) {
                    "problems that rows are judged on: test, or val to choose rates")
       ->check(CLI::IsMember({"test", "val"}))
       ->capture_default_str();
+  command->add_option("--device", options->device, "auto, cpu, cuda:N or emulator")->capture_default_str();
   command->add_flag("--json", options->json, "ends with one JSON object on one line, no progress");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

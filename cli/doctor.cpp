@@ -1,9 +1,11 @@
 // dehvf doctor: what was found, what is missing.
+#include <array>
 #include <cstdio>
 #include <thread>
 
 #include "cli/command.h"
 #include "cli/plots.h"
+#include "core/backend.h"
 #include "core/device_report.h"
 #include "core/io/json.h"
 #include "core/parallel.h"
@@ -18,14 +20,17 @@ void add_doctor(CLI::App& program, Action& chosen) {
   command->add_flag("--json", *json, "one JSON object on one line");
   command->callback([&chosen, json] {
     chosen = [json] {
-      int cpu = 0, cuda = 0;
-      for (const auto& [kernel, key] : kernel_catalog()) ++(key.device == DeviceKind::cpu ? cpu : cuda);
+      std::array<int, 3> kernels{};  // by device kind
+      for (const auto& [kernel, key] : kernel_catalog()) ++kernels.at(size_t(key.device));
+      const auto [cpu, cuda, emulated] = kernels;
+      const std::string device = concat(chosen_device("auto"));
       const bool plots = !python_with_matplotlib().empty();
       if (*json) {
         std::printf("%s\n", Json{{"cores", std::thread::hardware_concurrency()},
                                  {"threads", cpu_threads()},
                                  {"cuda", cuda_report()},
-                                 {"kernels", {{"cpu", cpu}, {"cuda", cuda}}},
+                                 {"device", device},
+                                 {"kernels", {{"cpu", cpu}, {"cuda", cuda}, {"emulator", emulated}}},
                                  {"matplotlib", plots}}
                                 .dump()
                                 .c_str());
@@ -33,7 +38,8 @@ void add_doctor(CLI::App& program, Action& chosen) {
       }
       std::printf("CPU      %u cores, %d threads used\n", std::thread::hardware_concurrency(), cpu_threads());
       std::printf("GPU      %s\n", cuda_report().c_str());
-      std::printf("kernels  %d for the CPU, %d for CUDA\n", cpu, cuda);
+      std::printf("device   %s, where none is named\n", device.c_str());
+      std::printf("kernels  %d for the CPU, %d for CUDA, %d in the emulator\n", cpu, cuda, emulated);
       std::printf("plots    %s\n", plots ? "matplotlib found"
                                          : "no matplotlib; install it: apt-get install python3-matplotlib");
     };

@@ -58,13 +58,14 @@ struct Eval : RunOptions {
 
   void run() const {
     Progress progress(json);
-    RunConfig named = read_run_config(config, overrides);
+    RunConfig named = read();
     const std::optional<AdapterDescription> description = describe(named);
     Run run(std::move(named));
     if (description) {
       run.check(*description);
       load_adapter(folder(run.config()), run.model(), false);
     }
+    run.model().move_to(run.device());
     const std::string& split = run.config().eval_split;
     const SplitData data = run.load(split, Use::evaluation);
     require<ConfigError>(!data.questions.empty(), "eval.split: '", printable(split, 60),

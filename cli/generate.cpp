@@ -32,6 +32,7 @@ struct Writer {
   ModelOptions model;
   GenerateOptions generate;
   bool raw = false, json = false;
+  std::string device = "auto", dtype = "f32";
 
   void add_to(CLI::App& command) {
     model.add_to(command);
@@ -45,6 +46,9 @@ struct Writer {
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     command.add_option("--seed", generate.seed)->capture_default_str();
+    command.add_option("--device", device, "auto, cpu, cuda:N or emulator")->capture_default_str();
+    command.add_option("--dtype", dtype, "of weights and activations: f32, bf16 or f16")
+        ->capture_default_str();
     command.add_flag("--raw", raw, "the text as it is, not in the form of prompt that the adapter learned");
     command.add_flag("--json", json, "one JSON object on one line for each answer");
   }
@@ -55,8 +59,10 @@ class Session {
   explicit Session(const Writer& writer)
       : options_(writer.generate),
         format_(writer.raw ? std::nullopt : format_of(writer.model.files.adapter)),
-        opened_(writer.model.open(DType::f32)),
+        device_(chosen_device(writer.device)),
+        opened_(writer.model.open(dtype_named(writer.dtype))),
         tokenizer_(open_tokenizer(writer.model.files.llama)) {
+    opened_.model->move_to(device_);
     options_.stop = stop_ids(opened_.model->llama().config(), *tokenizer_);
   }
 
@@ -119,6 +125,7 @@ class Session {
 
   GenerateOptions options_;
   std::optional<PromptFormat> format_;
+  Device device_;
   OpenedModel opened_;
   std::unique_ptr<Tokenizer> tokenizer_;
 };

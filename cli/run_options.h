@@ -7,17 +7,27 @@
 
 #include <CLI/CLI.hpp>
 
+#include "train/run_config.h"
+
 namespace dehvf::cli {
 
 struct RunOptions {
   std::filesystem::path config;
   std::vector<std::string> overrides;  // key=value
+  std::string device;                  // stands for the key
   bool json = false;
 
   void add_to(CLI::App* command) {
     command->add_option("--config", config, "YAML file; see configs/")->check(CLI::ExistingFile);
     command->add_option("overrides", overrides, "key=value, over what the file says");
+    command->add_option("--device", device, "auto, cpu, cuda:N or emulator; the key `device`");
     command->add_flag("--json", json, "one JSON object on one line, no progress");
+  }
+
+  RunConfig read() const {
+    std::vector<std::string> all = overrides;
+    if (!device.empty()) all.push_back("device=" + device);
+    return read_run_config(config, all);
   }
 };
 

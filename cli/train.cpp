@@ -21,11 +21,12 @@ struct Train : RunOptions {
 
   void run() const {
     Progress progress(json);
-    Run run(read_run_config(config, overrides));
+    Run run(read());
     const RunConfig& c = run.config();
     require<ConfigError>(!c.out.empty(), "config: 'out' is missing; wanted the folder of this run");
     for (const std::string& note : run.notes()) progress.note("note: " + note);
     initialise(run.model(), random_key({c.batches.seed, 10}));
+    run.model().move_to(run.device());
     const SplitData data = run.load(c.train_split, Use::training);
     if (data.pictures && !data.pictures->cached() && !run.model().adapters())
       progress.note(
@@ -51,7 +52,7 @@ struct Train : RunOptions {
                                        .checkpoints = c.out / "checkpoints",
                                        .resume = resume == "auto",
                                        .seed = c.batches.seed,
-                                       .config_hash = c.resolved()},
+                                       .config_hash = c.identity()},
                                       {.stop = [] { return asked_to_stop != 0; },
                                        .after_step =
                                            [&](const StepReport& report) {

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "core/backend_factory.h"
+#include "core/device_report.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -18,6 +19,14 @@ Backend* find_backend(Device device) {
     for (const auto& candidate : *backends)
       if (candidate->device() == device) return candidate.get();
   return nullptr;
+}
+
+std::string present_devices() {
+  std::string present;
+  if (auto* backends = live_backends.load())
+    for (const auto& candidate : *backends)
+      present += concat(present.empty() ? "" : ", ", candidate->device());
+  return present.empty() ? "none (no Runtime)" : present;
 }
 
 }  // namespace
@@ -37,13 +46,15 @@ Runtime::~Runtime() {
 
 Backend& backend(Device device) {
   if (Backend* found = find_backend(device)) return *found;
-  std::string present;
-  if (auto* backends = live_backends.load())
-    for (const auto& candidate : *backends)
-      present += concat(present.empty() ? "" : ", ", candidate->device());
-  fail<DeviceError>("device ", device,
-                    " is not here; present: ", present.empty() ? "none (no Runtime)" : present,
-                    "; run dehvf doctor");
+  fail<DeviceError>("device ", device, " is not here; present: ", present_devices(), "; run dehvf doctor");
+}
+
+Device chosen_device(std::string_view name) {
+  constexpr Device kFirstGpu{DeviceKind::cuda, 0};
+  const Device device = name != "auto" ? device_named(name) : has_device(kFirstGpu) ? kFirstGpu : kCpu;
+  require<ConfigError>(has_device(device), "device ", device, " is not here; present: ", present_devices(),
+                       device.kind == DeviceKind::cuda ? "; " + cuda_report() : "");
+  return device;
 }
 
 bool has_device(Device device) { return find_backend(device) != nullptr; }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "core/device.h"
@@ -64,6 +65,9 @@ class Runtime {
 
 Backend& backend(Device device);  // throws DeviceError when the device is absent, saying what is there
 bool has_device(Device device);
+/// What a user named; "auto" is the first GPU, or the CPU where there is none. Throws ConfigError, with what
+/// was found instead, for a device that is not here.
+Device chosen_device(std::string_view name);
 Stream current_stream(Device device);  // the stream on which ops of this thread run
 int64_t damaged_fences();  // with RuntimeOptions::poison: allocations written outside their bounds
 

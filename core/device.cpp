@@ -17,7 +17,7 @@ Device device_named(std::string_view name) {
     if (error == std::errc{} && end == digits.data() + digits.size() && index >= 0)
       return {DeviceKind::cuda, index};
   }
-  fail<DeviceError>("device: wanted cpu, cuda, cuda:N or emulator, found '", name, "'");
+  fail<ConfigError>("device: wanted cpu, cuda, cuda:N or emulator, found '", name, "'");
 }
 
 std::ostream& operator<<(std::ostream& out, DeviceKind kind) {

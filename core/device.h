@@ -17,7 +17,7 @@ struct Device {
 
 inline constexpr Device kCpu{};
 
-Device device_named(std::string_view name);  // "cpu", "cuda", "cuda:1", "emulator"; throws DeviceError
+Device device_named(std::string_view name);  // "cpu", "cuda", "cuda:1", "emulator"; throws ConfigError
 std::ostream& operator<<(std::ostream& out, DeviceKind kind);
 std::ostream& operator<<(std::ostream& out, const Device& device);
 

@@ -79,17 +79,17 @@ Tensor full(const Shape& shape, double value, DType dtype = DType::f32, Device d
 void fill(const Tensor& tensor, double value);
 void copy_into(const Tensor& from, const Tensor& to);  // equal shape and dtype, any devices
 
-/// A CPU tensor holding a copy of `values`.
+/// A tensor holding a copy of `values`, on the CPU or moved to `device`.
 template <class T>
-Tensor tensor_of(std::span<const T> values, const Shape& shape) {
+Tensor tensor_of(std::span<const T> values, const Shape& shape, Device device = kCpu) {
   require(int64_t(values.size()) == shape.count(), "tensor_of: ", values.size(), " values for shape ", shape);
   Tensor result(shape, dtype_of<T>());
   if (!values.empty()) std::memcpy(result.raw(), values.data(), values.size_bytes());
-  return result;
+  return result.to(device);
 }
 template <class T>
-Tensor tensor_of(const std::vector<T>& values) {
-  return tensor_of(std::span<const T>(values), Shape{int64_t(values.size())});
+Tensor tensor_of(const std::vector<T>& values, Device device = kCpu) {
+  return tensor_of(std::span<const T>(values), Shape{int64_t(values.size())}, device);
 }
 
 double item(const Tensor& scalar);  // the single element of a float tensor, on any device

@@ -1,4 +1,5 @@
-// Text as the models see it: samples packed one after the other, never padded.
+// Text as the models see it: samples packed one after the other, never padded. Batches are built on the host,
+// where forward passes plan with them; kernels read a copy on the model's device.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ struct TextBatch {
 
   int64_t samples() const { return int64_t(lengths.size()); }
   int64_t count() const { return tokens.count(); }
+  TextBatch to(Device device) const;  // with every tensor there
 };
 
 /// Packs token lists. `image_of` may be empty: no sample has an image.

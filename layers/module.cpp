@@ -111,6 +111,14 @@ void freeze(Module& module) {
     named.parameter->set_frozen(named.parameter->value(), named.path);
 }
 
+void move_to(Module& module, Device device) {
+  for (const auto& [path, parameter] : parameters_of(module)) {
+    if (!parameter->defined() || parameter->value().device() == device) continue;
+    const Tensor moved = parameter->value().to(device);
+    parameter->trainable() ? parameter->set_trainable(moved, path) : parameter->set_frozen(moved, path);
+  }
+}
+
 void load_parameters(Module& module, const std::function<Tensor(const std::string&, const Shape&)>& lookup,
                      bool trainable) {
   for (const auto& [path, parameter] : parameters_of(module)) {

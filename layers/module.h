@@ -82,6 +82,8 @@ int64_t count_elements(Module& module);                     // by shape; nothing
 void initialise(Module& module, uint64_t seed, DType dtype = DType::f32);
 /// Turns every parameter into a frozen tensor of the same bytes.
 void freeze(Module& module);
+/// Moves every parameter that has a value; trainable ones become new variables there.
+void move_to(Module& module, Device device);
 /// Sets every parameter from lookup(path, shape), as trainable or frozen; `lookup` throws when it has none.
 void load_parameters(Module& module, const std::function<Tensor(const std::string&, const Shape&)>& lookup,
                      bool trainable);

@@ -34,8 +34,9 @@ Variable TowerAdapters::operator()(const Variable& u, int layer, const TowerDrop
                            .layer = 1000 + uint64_t(layer),
                            .sample_ids = dropout_of.sample_ids,
                            .step_state = dropout_of.step_state};
-    low = reshape(dropout(reshape(low, {images * tokens, config_.rank}), tensor_of(offsets), spec),
-                  low.shape());
+    low =
+        reshape(dropout(reshape(low, {images * tokens, config_.rank}), tensor_of(offsets, u.device()), spec),
+                low.shape());
   }
   return scale(adapter.up(low), config_.scale);
 }

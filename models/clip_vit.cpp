@@ -13,13 +13,13 @@ namespace {
 constexpr Initial kNormal{Initial::Kind::normal, 0.02};
 
 // Every image attends to itself.
-Tensor image_spans(int64_t images, int64_t tokens) {
+Tensor image_spans(int64_t images, int64_t tokens, Device device) {
   std::vector<int32_t> spans;
   for (int64_t i = 0; i < images; ++i) {
     const auto begin = int32_t(i * tokens), count = int32_t(tokens);
     spans.insert(spans.end(), {begin, count, begin, count});
   }
-  return tensor_of(spans).reshape({images, 4});
+  return tensor_of(spans, device).reshape({images, 4});
 }
 
 }  // namespace
@@ -83,8 +83,10 @@ Variable ClipVit::embed(const Variable& pixels) const {
       source.push_back(t == 0 ? 0 : int32_t(1 + i * patches + t - 1));
       position.push_back(int32_t(t));
     }
-  const Variable sequence = gather_rows(concat_rows(parts), tensor_of(source));
-  return reshape(add(sequence, gather_rows(positions_, tensor_of(position))), {images, tokens, width});
+  const Device device = patched.device();
+  const Variable sequence = gather_rows(concat_rows(parts), tensor_of(source, device));
+  return reshape(add(sequence, gather_rows(positions_, tensor_of(position, device))),
+                 {images, tokens, width});
 }
 
 Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor& spans,
@@ -101,7 +103,7 @@ Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor&
 }
 
 TowerLevels ClipVit::operator()(const Variable& pixels, std::span<const int> levels,
-                                const TowerAdapters* adapters, const TowerDropout& dropout,
+                                const TowerAdapters* adapters, const TowerDropout& host_dropout,
                                 SegmentMode mode) const {
   TowerLevels result{.post_norm_weight = post_norm_.weight,
                      .post_norm_bias = post_norm_.bias,
@@ -121,8 +123,12 @@ TowerLevels ClipVit::operator()(const Variable& pixels, std::span<const int> lev
     const auto more = trainable_variables(const_cast<TowerAdapters&>(*adapters));
     parameters.insert(parameters.end(), more.begin(), more.end());
   }
-  Variable x = pre_norm_(embed(pixels));
-  const Tensor spans = image_spans(result.images, 1 + result.patches);
+  const Device device = class_token_.variable().device();
+  const Variable here = pixels.device() == device ? pixels : Variable(pixels.value().to(device));
+  Variable x = pre_norm_(embed(cast(here, class_token_.variable().dtype())));
+  const Tensor spans = image_spans(result.images, 1 + result.patches, device);
+  TowerDropout dropout = host_dropout;
+  if (dropout.sample_ids.defined()) dropout.sample_ids = dropout.sample_ids.to(device);
   for (int layer = 0; layer < deepest; ++layer) {
     std::vector<Variable> inputs{x};
     inputs.insert(inputs.end(), parameters.begin(), parameters.end());

@@ -19,8 +19,8 @@ class ClipVit : public Module {
   void describe(Describer& describer) override;  // names of Hugging Face folders, vision_model.*
   const ClipConfig& config() const { return config_; }
 
-  /// pixels [images, 3, image, image], already normalised -> the levels asked for; blocks above the deepest
-  /// one do not run. `adapters` may be null.
+  /// pixels [images, 3, image, image], already normalised, of any float dtype and device -> the levels asked
+  /// for; blocks above the deepest one do not run. `adapters` may be null.
   TowerLevels operator()(const Variable& pixels, std::span<const int> levels, const TowerAdapters* adapters,
                          const TowerDropout& dropout = {}, SegmentMode mode = SegmentMode::keep) const;
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/ops/elementwise.h"
+
 namespace dehvf {
 
 FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower) {
@@ -25,6 +27,15 @@ FusedModel::FusedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedM
 void FusedModel::describe(Describer& describer) {
   fusion_->describe(describer);
   if (adapters_) describer.child("tower", *adapters_);
+}
+
+void FusedModel::move_to(Device device) {
+  llama_.move_to(device);
+  dehvf::move_to(tower_, device);
+  for (const auto& [path, parameter] : parameters_of(*this))
+    if (parameter->defined() && !parameter->trainable())
+      parameter->set_frozen(cast(parameter->value(), llama_.dtype()), path);
+  dehvf::move_to(*this, device);
 }
 
 TowerLevels FusedModel::look(const Tensor& pixels, const TowerDropout& dropout) const {

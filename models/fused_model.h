@@ -36,6 +36,11 @@ class FusedModel : public Module {
   TowerAdapters* adapters() { return adapters_.get(); }
   const FusedModelOptions& options() const { return options_; }
 
+  /// Moves everything that has a value and turns what is frozen of the adapter into the language model's
+  /// dtype. Comes before training, whose parameters stay where they are.
+  void move_to(Device device);
+  Device device() const { return llama_.device(); }
+
   /// The levels the operator needs, from pixels [images, 3, side, side]; cacheable where there are no tower
   /// adapters.
   TowerLevels look(const Tensor& pixels, const TowerDropout& dropout = {}) const;

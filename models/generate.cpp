@@ -77,10 +77,10 @@ int32_t sample_token(std::span<const double> logits, double uniform, const Gener
 std::vector<int32_t> choose(const Decoder& decoder, std::span<const int64_t> sample_ids,
                             const GenerateOptions& options) {
   if (options.temperature == 0) {
-    const Tensor best = argmax_rows(decoder.logits());
+    const Tensor best = argmax_rows(decoder.logits()).to(kCpu);
     return {best.span<int32_t>().begin(), best.span<int32_t>().end()};
   }
-  const Tensor logits = cast(decoder.logits(), DType::f64);
+  const Tensor logits = cast(decoder.logits().to(kCpu), DType::f64);
   std::vector<int32_t> chosen;
   for (size_t i = 0; i < decoder.live().size(); ++i) {
     const int64_t sample = decoder.live()[i];
@@ -116,7 +116,7 @@ void Decoder::run(const TextBatch& batch, const Variable& embeddings) {
   const Variable hidden = model_.forward(batch, embeddings, vision_, {.cache = &cache_});
   std::vector<int32_t> last;
   for (int64_t sample : live_) last.push_back(batch.sample_offsets.data<int32_t>()[sample + 1] - 1);
-  logits_ = model_.logits(gather_rows(hidden, tensor_of(last))).value();
+  logits_ = model_.logits(gather_rows(hidden, tensor_of(last, hidden.device()))).value();
 }
 
 void Decoder::advance(std::span<const int32_t> next) {

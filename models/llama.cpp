@@ -121,20 +121,30 @@ void Llama::describe(Describer& describer) {
   if (!config_.tied) describer.parameter("lm_head.weight", head_);
 }
 
-Variable Llama::embed(const Tensor& tokens) const { return embedding(tokens, embedding_); }
+void Llama::move_to(Device device) {
+  dehvf::move_to(*this, device);
+  // On the CPU the table may serve models in f64; elsewhere f32 holds all that a kernel computes with.
+  rope_ = rope_table(config_.rope, config_.head_dim, config_.context,
+                     device == kCpu ? DType::f64 : DType::f32, device);
+}
+
+Variable Llama::embed(const Tensor& tokens) const { return embedding(tokens.to(device()), embedding_); }
 
 Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
                         const ForwardOptions& options) const {
   require(!options.rows.defined() || !options.cache,
           "forward: a cache is filled by all rows, not by chosen ones");
   Variable x = embeddings;
-  const Tensor spans = options.cache ? cache_spans(*options.cache, batch) : batch.spans;
-  const TextBatch chosen = options.rows.defined() ? select_rows(batch, options.rows) : TextBatch{};
+  const Device device = x.device();
+  const TextBatch all = batch.to(device);
+  const Tensor spans = options.cache ? cache_spans(*options.cache, batch).to(device) : all.spans;
+  const TextBatch chosen = options.rows.defined() ? select_rows(batch, options.rows).to(device) : TextBatch{};
+  const Tensor rows = options.rows.defined() ? options.rows.to(device) : Tensor();
   for (int l = 0; l < config_.layers; ++l) {
     const bool last = options.rows.defined() && l + 1 == config_.layers;
-    const BlockContext context{batch,        last ? chosen : batch, l, options.training, options.seed,
+    const BlockContext context{all,          last ? chosen : all, l, options.training, options.seed,
                                options.step, options.step_state};
-    const Selection selection{last ? chosen.spans : spans, last ? options.rows : Tensor()};
+    const Selection selection{last ? chosen.spans : spans, last ? rows : Tensor()};
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =
         vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
@@ -200,7 +210,7 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
       const Variable extra =
           attention(q, prefix->keys, prefix->values, prefix->spans, {.causal = false, .scale = causal.scale});
       const Variable gate = reshape(prefix->gate, {1, config_.heads});
-      const Tensor every_row = tensor_of(std::vector<int32_t>(size_t(extra.shape()[0]), 0));
+      const Tensor every_row = zeros({extra.shape()[0]}, DType::i32, extra.device());
       attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));
     }
   }
@@ -230,7 +240,7 @@ Variable Llama::logits(const Variable& hidden) const {
 }
 
 Variable Llama::losses(const Variable& hidden, const Tensor& targets) const {
-  return cross_entropy(hidden, config_.tied ? embedding_ : head_, targets);
+  return cross_entropy(hidden, config_.tied ? embedding_ : head_, targets.to(hidden.device()));
 }
 
 }  // namespace dehvf

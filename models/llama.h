@@ -52,10 +52,14 @@ class Llama : public Module {
   explicit Llama(const LlamaConfig& config);
   void describe(Describer& describer) override;  // names of Hugging Face folders
   const LlamaConfig& config() const { return config_; }
+  void move_to(Device device);  // weights and tables
+  Device device() const { return embedding_.variable().device(); }
+  DType dtype() const { return embedding_.variable().dtype(); }
 
-  Variable embed(const Tensor& tokens) const;  // i32 [tokens] -> [tokens, width]
-  /// [tokens, width] -> the last block's output through the final norm, [tokens or rows, width]. The operator
-  /// (and a cache) must outlive a backward pass, the rest is kept.
+  Variable embed(const Tensor& tokens) const;  // i32 [tokens], on any device -> [tokens, width]
+  /// Batch and chosen rows on the host, [tokens, width] on the model's device -> the last block's output
+  /// through the final norm, [tokens or rows, width]. The operator (and a cache) must outlive a backward
+  /// pass, the rest is kept.
   Variable forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
                    const ForwardOptions& options) const;
   Variable logits(const Variable& hidden) const;                         // [rows, vocab]

@@ -76,6 +76,7 @@ std::unique_ptr<FusedModel> Comparison::make_model(const RowSpec& spec) const {
                              .tower_adapters = spec.tower_adapters,
                              .adapters = {.rank = 4, .dropout = 0}});
   folders.load(*model, DType::f32);
+  model->move_to(options_.device);
   return model;
 }
 
@@ -142,6 +143,7 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   std::unique_ptr<PictureSource> train_pictures, test_pictures;
   if (looks) {
     initialise(model, random_key({seed, 10}));
+    model.move_to(options_.device);
     train_pictures = std::make_unique<PictureSource>(model, train_pixels_, !spec.tower_adapters);
     AdapterTask task(model, model, train_, train_pictures.get(),
                      {.batch = options_.batch,

@@ -26,6 +26,7 @@ struct RowSpec {
 
 struct ComparisonOptions {
   int64_t steps = 1000, batch = 64;
+  Device device;
   std::string split = "test";  // that rows are judged on
   int examples = 6;            // kept for the report, of the row named "dehvf"
 };

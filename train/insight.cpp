@@ -71,7 +71,7 @@ struct Gathered {
     const VisualRowsTensors tensors{value(rows.slot_keys),    value(rows.slot_values), value(rows.image_keys),
                                     value(rows.image_values), value(rows.basis),       value(rows.bias)};
     const Tensor active =
-        cast(activate(visual_rows(u, tensors, rows.plan).scores, rows.plan.activation), DType::f32);
+        cast(activate(visual_rows(u, tensors, rows.plan).scores, rows.plan.activation).to(kCpu), DType::f32);
     use.resize(size_t(active.size(1)));
     for (int64_t i = 0; i < active.count(); ++i)
       use[size_t(i % active.size(1))] += std::fabs(double(active.data<float>()[i])) / double(active.size(0));
@@ -86,7 +86,7 @@ Insight look_inside(const FusedModel& model, const PictureSource& pictures, cons
   const Vision vision = model.see(pictures.levels(packed.pictures));
   Insight result;
   if (vision.state.fuser_weights.defined()) {
-    result.fuser_weights = cast(vision.state.fuser_weights.value(), DType::f32);
+    result.fuser_weights = cast(vision.state.fuser_weights.value().to(kCpu), DType::f32);
     result.fuser_entropy = layer_entropies(result.fuser_weights);
   }
   Gathered gathered;

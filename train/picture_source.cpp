@@ -45,7 +45,7 @@ void PictureSource::fill_cache() {
     if (begin == 0) {
       cache_ = part;
       for (auto& [level, value] : cache_.after_block)
-        value = Variable(Tensor(value.shape().with(0, all), value.dtype()));
+        value = Variable(Tensor(value.shape().with(0, all), value.dtype(), value.device()));
     }
     for (const auto& [level, value] : part.after_block)
       copy_into(value.value(), cache_.after_block.at(level).value().slice(begin, end));
@@ -67,7 +67,7 @@ TowerLevels PictureSource::levels(std::span<const int32_t> pictures, const Tower
   std::vector<int32_t> chosen(pictures.begin(), pictures.end());
   for (int32_t& picture : chosen)
     if (picture == kBlank) picture = int32_t(count_);
-  const Tensor index = tensor_of(chosen);
+  const Tensor index = tensor_of(chosen, model_.device());
   TowerLevels result = cache_;
   result.images = index.count();
   for (auto& [level, value] : result.after_block) value = Variable(gather_rows(value.value(), index));

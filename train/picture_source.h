@@ -1,4 +1,5 @@
-// The pictures of a data set as the tower's levels: computed once and kept, or from pixels in every step.
+// The pictures of a data set as the tower's levels: computed once and kept beside the model, or from pixels
+// in every step.
 #pragma once
 
 #include <functional>

@@ -17,7 +17,7 @@ int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
 
 }  // namespace
 
-Run::Run(RunConfig config) : config_(std::move(config)) {
+Run::Run(RunConfig config) : config_(std::move(config)), device_(chosen_device(config_.device)) {
   for (const auto& [key, path] :
        {std::pair("model", config_.model), {"tower", config_.tower}, {"data", config_.data}})
     require<ConfigError>(!path.empty(), "config: '", key, "' is missing; wanted a folder");

@@ -20,12 +20,14 @@ enum class Use : uint8_t { training, evaluation };
 
 class Run {
  public:
-  /// Opens models, tokenizer and data. Throws ConfigError for image statistics that the tower was not trained
+  /// Opens models, tokenizer and data. The model stands on the CPU until its adapter was given values and it
+  /// is moved to device(). Throws ConfigError for image statistics that the tower was not trained
   /// on, unless the config says that it is meant (image_mismatch).
   explicit Run(RunConfig config);
 
   const RunConfig& config() const { return config_; }
   FusedModel& model() { return *model_; }
+  Device device() const { return device_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
   /// Throws ConfigError where a problem would have no labelled token, IoError where a picture is missing.
@@ -37,6 +39,7 @@ class Run {
 
  private:
   RunConfig config_;
+  Device device_;
   std::vector<std::string> notes_;
   std::unique_ptr<Tokenizer> tokenizer_;
   ImageRecipe recipe_;

@@ -51,7 +51,8 @@ Values read_values(const std::filesystem::path& path, std::span<const std::strin
 template <class Visit>
 void each_key(RunConfig& c, const Visit& visit) {
   visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
-  visit("dtype", c.dtype), visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
+  visit("device", c.device), visit("dtype", c.dtype), visit("image_recipe", c.image_recipe),
+      visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
   visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
@@ -141,6 +142,12 @@ RunConfig read_run_config(const std::filesystem::path& path, std::span<const std
   require<ConfigError>(config.batches.batch > 0, "train.batch: wanted at least 1");
   if (config.batches.micro_batch > config.batches.batch) config.batches.micro_batch = config.batches.batch;
   return config;
+}
+
+std::string RunConfig::identity() const {
+  RunConfig copy = *this;
+  copy.device = "auto";
+  return copy.resolved();
 }
 
 std::string RunConfig::resolved() const {

@@ -27,11 +27,14 @@ struct RunConfig {
   double epochs = 20, warmup_epochs = 2, rate = 1.125e-3, weight_decay = 0.02, clip = 0;
   AdapterTask::Options batches;
   int64_t checkpoint_every = 500, log_every = 10;
-  int64_t limit = 0;         // only the first problems of each split; 0 takes all
-  DType dtype = DType::f32;  // of the frozen weights and the activations
+  int64_t limit = 0;            // only the first problems of each split; 0 takes all
+  DType dtype = DType::f32;     // of the frozen weights and the activations
+  std::string device = "auto";  // as chosen_device() takes it
 
   /// Every key with its value, as YAML that reads back to the same run.
   std::string resolved() const;
+  /// resolved() without what a run may change when it is resumed: the device.
+  std::string identity() const;
 };
 
 /// Reads `path` (empty: nothing but the overrides), then applies `overrides` ("train.rate=1e-3"). Throws

@@ -24,7 +24,7 @@ Variable mean_square(const Variable& a, const Variable& b) {
 }
 
 Variable mean_cross_entropy(const Linear& head, const Variable& x, const Tensor& targets) {
-  return scale(sum_all(cross_entropy(x, head.weight, targets)), 1.0 / double(targets.count()));
+  return scale(sum_all(cross_entropy(x, head.weight, targets.to(x.device()))), 1.0 / double(targets.count()));
 }
 
 }  // namespace
@@ -70,14 +70,14 @@ Variable TowerTask::loss(int, const Tensor&) {
     for (int64_t i = 0; i < images; ++i)
       for (int64_t t = class_token ? 0 : 1; t < (class_token ? 1 : tokens); ++t)
         rows.push_back(int32_t(i * tokens + t));
-    return layer_norm(gather_rows(flat, tensor_of(rows)), seen.post_norm_weight, seen.post_norm_bias,
-                      seen.post_norm_eps);
+    return layer_norm(gather_rows(flat, tensor_of(rows, flat.device())), seen.post_norm_weight,
+                      seen.post_norm_bias, seen.post_norm_eps);
   };
   const Variable top = rows_of(config.layers, true);
   const Variable told =
       add(mean_cross_entropy(all_.object, top, objects_), mean_cross_entropy(all_.count, top, counts_));
   const Variable rebuilt = mean_square(all_.pixels(rows_of(options_.pixel_level, false)),
-                                       patchify(Variable(pixels_), config.patch));
+                                       patchify(Variable(pixels_.to(top.device())), config.patch));
   // At full weight from the start it would keep the classes from being learned.
   const double ramp = std::min(1.0, double(step_) / (0.5 * double(options_.steps)));
   const Variable same = mean_square(slice_rows(top, 0, images / 2), slice_rows(top, images / 2, images));

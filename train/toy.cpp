@@ -66,6 +66,7 @@ void pretrain_tower(ClipVit& tower, std::span<const SceneWorld* const> worlds, c
   TowerTask task(tower, {worlds.begin(), worlds.end()}, recipe(),
                  {.steps = options.tower_steps, .seed = random_key({options.seed, 2})});
   initialise(task.trained(), random_key({options.seed, 3}));
+  move_to(task.trained(), options.device);
   Trainer trainer(
       task, {.steps = options.tower_steps,
              .schedule = {.peak = 1.5e-3, .warmup = options.tower_steps / 20, .steps = options.tower_steps},
@@ -78,6 +79,7 @@ void pretrain_tower(ClipVit& tower, std::span<const SceneWorld* const> worlds, c
 void pretrain_llama(FusedModel& model, std::span<const SceneWorld* const> worlds, const Tokenizer& tokenizer,
                     const PretrainOptions& options, const Progress& progress) {
   initialise(model.llama(), random_key({options.seed, 4}));
+  model.llama().move_to(options.device);
   std::vector<Example> examples;
   for (const SceneWorld* world : worlds)
     for (const SceneProblem& planned :

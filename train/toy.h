@@ -23,6 +23,7 @@ using Progress = std::function<void(const StepReport&)>;
 struct PretrainOptions {
   int64_t tower_steps = 5500, llama_steps = 2000;
   uint64_t seed = 0;
+  Device device;
 };
 
 /// The tower learns to see scenes of all worlds; its weights are frozen afterwards.

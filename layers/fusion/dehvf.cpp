@@ -63,16 +63,16 @@ class Dehvf : public FusionOperator {
               queries = shapes_.llm_layers * positions_;
     const Variable levels = stack_levels(tower, this->tower().levels, post_norm_);
     const Variable flat = reshape(levels, {levels.shape().rows(), tower.width});
-    const Variable low = gather_rows(memory_.down(flat), patch_index(tower, count));
+    const Variable low = gather_rows(memory_.down(flat), patch_index(tower, count, flat.device()));
     const int64_t rank = low.shape().last();
     ImageState state;
-    const Variable weights =
-        fuser_ ? (*fuser_)(class_tokens(flat, tower), group_for_)
-               : Variable(full({tower.images, queries, per_group}, 1.0 / per_group, flat.dtype()));
+    const Variable weights = fuser_ ? (*fuser_)(class_tokens(flat, tower), group_for_)
+                                    : Variable(full({tower.images, queries, per_group}, 1.0 / per_group,
+                                                    flat.dtype(), flat.device()));
     std::vector<int32_t> first;
     for (int group : group_for_) first.insert(first.end(), size_t(positions_), group * per_group);
-    const Variable mixed =
-        group_mix(weights, reshape(low, {tower.images, count, tower.patches, rank}), tensor_of(first));
+    const Variable mixed = group_mix(weights, reshape(low, {tower.images, count, tower.patches, rank}),
+                                     tensor_of(first, low.device()));
     const std::vector<Variable> z = split(memory_.activate_mixed(mixed));
     for (auto first_z = z.begin(); first_z != z.end(); first_z += positions_)
       state.of_layer.emplace_back(first_z, first_z + positions_);
@@ -108,7 +108,8 @@ class Dehvf : public FusionOperator {
     for (int64_t image = 0; image < tower.images; ++image)
       for (int level = 0; level < shapes_.tower_layers; ++level)
         index.push_back(int32_t((level * tower.images + image) * (tower.patches + 1)));
-    return reshape(gather_rows(flat, tensor_of(index)), {tower.images, shapes_.tower_layers, tower.width});
+    return reshape(gather_rows(flat, tensor_of(index, flat.device())),
+                   {tower.images, shapes_.tower_layers, tower.width});
   }
 
   FusionShapes shapes_;

@@ -11,7 +11,7 @@ namespace {
 constexpr double kEps = 1e-5;
 
 // One span per image and run of layers that read the same group: their queries attend to that group's levels.
-Tensor make_spans(const FuserConfig& config, int64_t images, std::span<const int> group_for) {
+Tensor make_spans(const FuserConfig& config, int64_t images, std::span<const int> group_for, Device device) {
   const int per_group = config.levels / config.groups, queries = config.layers * config.positions;
   std::vector<int32_t> spans;
   for (int64_t image = 0; image < images; ++image)
@@ -21,7 +21,7 @@ Tensor make_spans(const FuserConfig& config, int64_t images, std::span<const int
                    {int32_t(image * queries + first * config.positions), (last - first) * config.positions,
                     int32_t(image * config.levels + group_for[size_t(first)] * per_group), per_group});
     }
-  return tensor_of(spans).reshape({int64_t(spans.size()) / 4, 4});
+  return tensor_of(spans, device).reshape({int64_t(spans.size()) / 4, 4});
 }
 
 }  // namespace
@@ -75,18 +75,19 @@ Variable Fuser::queries(int64_t images) const {
   std::vector<int32_t> layer, position, repeat;
   for (int l = 0; l < config_.layers; ++l)
     for (int p = 0; p < config_.positions; ++p) layer.push_back(l), position.push_back(p);
-  const Variable pairs[] = {gather_rows(layer_embedding_, tensor_of(layer)),
-                            gather_rows(position_embedding_, tensor_of(position))};
+  const Device device = layer_embedding_.variable().device();
+  const Variable pairs[] = {gather_rows(layer_embedding_, tensor_of(layer, device)),
+                            gather_rows(position_embedding_, tensor_of(position, device))};
   const Variable embedded = embed_out_(activate(embed_hidden_(concat_columns(pairs)), Activation::relu));
   for (int64_t image = 0; image < images; ++image)
     for (size_t i = 0; i < layer.size(); ++i) repeat.push_back(int32_t(i));
-  return gather_rows(query_(embedded), tensor_of(repeat));
+  return gather_rows(query_(embedded), tensor_of(repeat, device));
 }
 
 Variable Fuser::operator()(const Variable& class_tokens, std::span<const int> group_for) const {
   const int64_t images = class_tokens.shape()[0], width = config_.width, heads = config_.heads,
                 dim = width / heads;
-  const Tensor spans = make_spans(config_, images, group_for);
+  const Tensor spans = make_spans(config_, images, group_for, class_tokens.device());
   const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(dim))};
   const Variable levels = reshape(keys_(class_tokens), {images * config_.levels, width});
   Variable q = queries(images);

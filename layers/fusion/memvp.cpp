@@ -23,7 +23,8 @@ class MemVp : public FusionOperator {
     const int which[] = {level_};
     const Variable low = memory_.down(stack_levels(tower, which, true));
     const int64_t rank = low.shape().last();
-    const Variable patches = gather_rows(reshape(low, {low.shape().rows(), rank}), patch_index(tower, 1));
+    const Variable patches =
+        gather_rows(reshape(low, {low.shape().rows(), rank}), patch_index(tower, 1, low.device()));
     return {.values = {memory_.activate_mixed(reshape(patches, {tower.images, tower.patches, rank}))}};
   }
 

@@ -40,7 +40,7 @@ struct ImageState {
 };
 
 /// The sequence with visual tokens put in: embeddings [tokens', width], their batch, and where each text
-/// token went.
+/// token went; both on the host, as the batch that tokens() is given.
 struct InputTokens {
   Variable embeddings;
   TextBatch batch;
@@ -57,7 +57,7 @@ struct PrefixKv {
 
 /// What surrounds a block when an operator's hooks are called.
 struct BlockContext {
-  TextBatch batch;  // the tokens that enter the block
+  TextBatch batch;  // the tokens that enter the block, on its device
   TextBatch rows;   // those that its FFN runs on: the same, or in the last block the supervised ones
   int layer = 0;    // 0-based
   bool training = false;

@@ -94,7 +94,7 @@ Variable stack_levels(const TowerLevels& tower, std::span<const int> which, bool
                  {int64_t(which.size()), tower.images, tokens, tower.width});
 }
 
-Tensor patch_index(const TowerLevels& tower, int64_t levels) {
+Tensor patch_index(const TowerLevels& tower, int64_t levels, Device device) {
   const int64_t first = tower.class_token ? 1 : 0, tokens = tower.patches + first;
   std::vector<int32_t> index;
   index.reserve(size_t(tower.images * levels * tower.patches));
@@ -102,7 +102,7 @@ Tensor patch_index(const TowerLevels& tower, int64_t levels) {
     for (int64_t level = 0; level < levels; ++level)
       for (int64_t patch = 0; patch < tower.patches; ++patch)
         index.push_back(int32_t((level * tower.images + image) * tokens + first + patch));
-  return tensor_of(index);
+  return tensor_of(index, device);
 }
 
 }  // namespace dehvf

@@ -42,6 +42,6 @@ Variable stack_levels(const TowerLevels& tower, std::span<const int> which, bool
 
 /// Rows of a [levels, images, tokens] stack seen in the order [images, levels, patches]; the class token left
 /// out.
-Tensor patch_index(const TowerLevels& tower, int64_t levels);
+Tensor patch_index(const TowerLevels& tower, int64_t levels, Device device);
 
 }  // namespace dehvf

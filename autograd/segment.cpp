@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/phase.h"
 
 namespace dehvf {
 namespace {
@@ -25,6 +26,7 @@ struct Kept {
 
 Variable segment(std::string_view name, const Acquire& acquire, Body body, std::vector<Variable> inputs,
                  SegmentMode mode) {
+  const Phase phase(name);
   const Lease lease = acquire ? acquire(Pass::forward) : nullptr;
   if (!recording() || !wanted_of(inputs).any()) {
     Variable result = body(inputs);

@@ -7,6 +7,7 @@
 
 #include "autograd/node.h"
 #include "core/ops/elementwise.h"
+#include "core/phase.h"
 
 namespace dehvf {
 namespace {
@@ -51,6 +52,7 @@ class Walk {
   void visit(const Pending& pending) {
     // Moved out before it is called, so that what the closure keeps is released as the walk goes.
     Node& node = *pending.state->node;
+    const Phase phase(node.op);
     require<Error>(node.backward != nullptr, node.op, ": backward ran through this graph already");
     const Backward closure = std::exchange(node.backward, nullptr);
     const std::vector<Variable> inputs = std::move(node.inputs);

@@ -62,8 +62,9 @@ void Variable::set_grad(Tensor buffer) const {
 
 void Variable::set_value(Tensor value) const {
   require<Error>(is_leaf() && wants_grad(), "set_value: '", name(), "' is not a parameter");
-  require(value.shape() == shape() && value.dtype() == dtype(), "set_value: '", name(), "' is ", dtype(), " ",
-          shape(), ", found ", value.dtype(), " ", value.shape());
+  check_float("set_value", name(), value);
+  require(value.shape() == shape(), "set_value: '", name(), "' is ", shape(), ", found ", value.shape());
+  state_->dtype = value.dtype();
   value_->tensor = std::move(value);
 }
 

@@ -38,7 +38,8 @@ class Variable {
 
   Tensor grad() const;                 // empty until backward has reached this parameter
   void set_grad(Tensor buffer) const;  // backward adds into it from now on; empty forgets
-  void set_value(Tensor value) const;  // parameters only: rebinds the bytes (FlatParameters)
+  void set_value(
+      Tensor value) const;  // parameters only: other bytes, perhaps of another dtype (FlatParameters)
 
   Variable detached() const;       // the value as a new leaf that wants a gradient exactly if this does
   Variable without_value() const;  // the same variable for the tape; keeps no bytes alive

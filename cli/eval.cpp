@@ -6,6 +6,7 @@
 #include "cli/run_options.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/variants.h"
 #include "data/scorers/answer_extraction.h"
 #include "data/scorers/interval.h"
 #include "data/scorers/scienceqa_score.h"
@@ -77,6 +78,8 @@ struct Eval : RunOptions {
       if (show == Show::own && !predictions.empty()) write_predictions(predictions, chosen);
       rows.push_back({show, score_problems(data.problems, chosen)});
     }
+    for (const std::string& note : take_kernel_notes()) progress.note("note: " + note);
+    tell_memory(run.device(), progress);
     json ? print_json(split, rows) : print_table(split, rows);
   }
 

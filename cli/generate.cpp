@@ -8,6 +8,7 @@
 #include "cli/model_options.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/variants.h"
 #include "data/prompt.h"
 #include "data/scorers/answer_extraction.h"
 #include "models/tokenizer.h"
@@ -85,6 +86,7 @@ class Session {
     const TextBatch batch = pack(std::span(&ids, 1), std::span(&image, 1));
     const TowerLevels levels = pixels.defined() ? opened_.model->look(pixels) : TowerLevels{};
     answer.generated = generate(opened_.model->llama(), opened_.model->see(levels), batch, options_)[0];
+    print_notes(take_kernel_notes());
     answer.text = tokenizer_->decode(answer.generated.tokens);
     if (format_ && !asked.choices.empty()) answer.choice = choice_of(answer.text, asked.choices);
     return answer;

@@ -39,7 +39,9 @@ struct Train : RunOptions {
     Trainer trainer(task, {.steps = steps,
                            .schedule = {c.rate, int64_t(c.warmup_epochs * per_epoch), steps},
                            .adamw = {.weight_decay = c.weight_decay},
-                           .clip = c.clip});
+                           .clip = c.clip,
+                           .working = c.dtype,
+                           .find_nan = c.find_nan});
     InsightWatch watch(run.model(), data.pictures.get(), data.examples);
     RunLog log(c.out);
     std::signal(SIGTERM, [](int) { asked_to_stop = 1; });
@@ -61,7 +63,9 @@ struct Train : RunOptions {
                                            },
                                        .note = [&](const std::string& text) { progress.note(text); },
                                        .look = [&](int64_t step) { return watch.look(step); }});
+    tell_memory(run.device(), progress);
     if (!finished) return progress.note("stopped; continue with --resume auto");
+    trainer.parameters().show_values();
     const AdapterDescription description = run.description(steps);
     write_adapter_folder(c.out / "adapter", run.model(), description);
     verify_adapter_folder(c.out / "adapter", run.model(), description);

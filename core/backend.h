@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/memory.h"
 
 namespace dehvf {
 
@@ -28,7 +29,7 @@ class Backend {
   virtual ~Backend() = default;
   virtual Device device() const = 0;
   virtual void* allocate(size_t bytes,
-                         Stream stream) = 0;  // aligned to 256; throws DeviceError when out of memory
+                         Stream stream) = 0;  // aligned to 256; throws OutOfMemory
   virtual void free(void* data, size_t bytes, Stream stream) noexcept = 0;
   virtual void* allocate_pinned(
       size_t bytes) = 0;  // host memory that the device can copy from asynchronously
@@ -44,6 +45,10 @@ class Backend {
   virtual void synchronize(Stream stream) = 0;  // blocks the calling thread
   virtual size_t bytes_in_use() const = 0;
   virtual size_t peak_bytes() const = 0;
+  MemoryLedger& memory() { return memory_; }  // kept by Storage
+
+ private:
+  MemoryLedger memory_;
 };
 
 struct RuntimeOptions {

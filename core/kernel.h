@@ -8,7 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/registry.h"
+#include "core/memory.h"
+#include "core/nan_watch.h"
+#include "core/phase.h"
+#include "core/variants.h"
 
 namespace dehvf {
 
@@ -43,16 +46,50 @@ class Trace {
   Trace* outer_;
 };
 
+/// What surrounds a running kernel: a range for profilers, its time for the Trace, and what it allocates
+/// meanwhile is a workspace.
+class KernelScope {
+ public:
+  explicit KernelScope(std::string_view kernel);
+  ~KernelScope();
+  KernelScope(const KernelScope&) = delete;
+  KernelScope& operator=(const KernelScope&) = delete;
+
+ private:
+  std::string_view kernel_;
+  Range range_;
+  PurposeScope workspace_{Purpose::workspaces};
+  Trace* trace_;
+  double before_ = 0;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// Shows a kernel's tensors, alone or in a struct that lists them by tensors(), to the watch.
+template <class Tag, class... Args>
+void watch_for_nan(const NanWatch& watch, const Args&... args) {
+  int argument = 0;
+  const auto look = [&](const Tensor& tensor) {
+    watch.look(
+        Tag::name, argument, tensor, requires { Tag::minus_infinity_is_meant; });
+  };
+  const auto visit = [&](const auto& arg) {
+    ++argument;
+    if constexpr (std::same_as<decltype(arg), const Tensor&>)
+      look(arg);
+    else if constexpr (requires { arg.tensors(); })
+      for (const Tensor& tensor : arg.tensors()) look(tensor);
+  };
+  (visit(args), ...);
+}
+
 template <class Tag, class... Args>
 void run(DeviceKind device, Args&&... args) {
-  const auto kernel = Registry<Tag>::instance().find({device});
-  Trace* const trace = Trace::current();
-  if (!trace) return kernel(std::forward<Args>(args)...);
-  const double before = std::exchange(trace->within, 0);
-  const auto begin = std::chrono::steady_clock::now();
-  kernel(std::forward<Args>(args)...);
-  const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  trace->add(Tag::name, whole - std::exchange(trace->within, before + whole));
+  const auto& kernel = Variants<Tag>::choose(device, args...);
+  {
+    const KernelScope scope(Tag::name);
+    kernel(args...);
+  }
+  if (const NanWatch* watch = NanWatch::current()) watch_for_nan<Tag>(*watch, args...);
 }
 
 }  // namespace dehvf

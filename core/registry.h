@@ -69,11 +69,4 @@ struct KernelKey {
 /// Every kernel that was provided: (tag name, key). Tests hold it against what a device must have.
 std::vector<std::pair<std::string, KernelKey>>& kernel_catalog();
 
-template <class Derived, class Signature>
-struct KernelTag {
-  using Key = KernelKey;
-  using Entry = Signature*;
-  static void cataloged(const Key& key) { kernel_catalog().emplace_back(Derived::name, key); }
-};
-
 }  // namespace dehvf

@@ -2,12 +2,35 @@
 
 #include <algorithm>
 
+#include "core/nan_watch.h"
+
 namespace dehvf {
 
+namespace {
+
+std::byte* allocate(size_t bytes, Device device, Purpose purpose) {
+  Backend& owner = backend(device);
+  try {
+    owner.memory().admit(bytes);
+    auto* const data = static_cast<std::byte*>(owner.allocate(bytes, current_stream(device)));
+    owner.memory().add(purpose, bytes);
+    return data;
+  } catch (const OutOfMemory& error) {
+    fail<OutOfMemory>(
+        device, ": ", error.what(), "; held: ", describe(owner.memory().now()),
+        "; smaller batches (train.micro_batch), train.segment=recompute or dtype=bf16 need less");
+  }
+}
+
+}  // namespace
+
 Storage::Storage(size_t bytes, Device device)
-    : data_(static_cast<std::byte*>(backend(device).allocate(bytes, current_stream(device)))),
+    : data_(allocate(bytes, device, PurposeScope::current())),
       bytes_(bytes),
-      device_(device) {}
+      device_(device),
+      purpose_(PurposeScope::current()) {
+  if (NanWatch::current()) backend(device).fill_bytes(data_, 0, bytes, current_stream(device));
+}
 
 Storage::Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> lender)
     : data_(static_cast<std::byte*>(data)), bytes_(bytes), device_(device), lender_(std::move(lender)) {
@@ -15,7 +38,9 @@ Storage::Storage(void* data, size_t bytes, Device device, std::shared_ptr<const 
 }
 
 Storage::~Storage() {
-  if (!lender_ && has_device(device_)) backend(device_).free(data_, bytes_, current_stream(device_));
+  if (lender_ || !has_device(device_)) return;
+  backend(device_).free(data_, bytes_, current_stream(device_));
+  backend(device_).memory().remove(purpose_, bytes_);
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)

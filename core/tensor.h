@@ -15,7 +15,8 @@ namespace dehvf {
 /// Bytes with one owner: allocated from a device, or borrowed together with what keeps the lender alive.
 class Storage {
  public:
-  Storage(size_t bytes, Device device);                                                  // allocates
+  /// Allocates, for the purpose of PurposeScope. Throws OutOfMemory with a table of who holds what.
+  Storage(size_t bytes, Device device);
   Storage(void* data, size_t bytes, Device device, std::shared_ptr<const void> lender);  // borrows
   ~Storage();
   Storage(const Storage&) = delete;
@@ -29,6 +30,7 @@ class Storage {
   std::byte* data_;
   size_t bytes_;
   Device device_;
+  Purpose purpose_ = Purpose::activations;
   std::shared_ptr<const void> lender_;  // null when allocated
 };
 

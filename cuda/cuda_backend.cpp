@@ -46,7 +46,7 @@ class CudaBackend : public Backend {
         cudaMallocFromPoolAsync(&data, std::max<size_t>(bytes, 1), pool_, native(stream));
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
-      fail<CudaError>(device_, ": out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
+      fail<OutOfMemory>("out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
     }
     check(status, "allocate");
     if (poison_) check(cudaMemsetAsync(data, kPoison, bytes, native(stream)), "poison");

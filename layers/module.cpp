@@ -102,6 +102,7 @@ int64_t count_elements(Module& module) {
 }
 
 void initialise(Module& module, uint64_t seed, DType dtype) {
+  const PurposeScope scope(Purpose::parameters);
   for (const auto& named : parameters_of(module))
     named.parameter->set_trainable(initial_value(named, seed, dtype), named.path);
 }

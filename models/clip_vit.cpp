@@ -56,7 +56,10 @@ ClipVit::ClipVit(const ClipConfig& config)
                        " does not divide into patches of ", config.patch);
   require<ConfigError>(config.width % config.heads == 0, "tower: width ", config.width,
                        " does not divide into ", config.heads, " heads");
-  for (int i = 0; i < config.layers; ++i) blocks_.push_back(std::make_unique<Block>(config));
+  for (int i = 0; i < config.layers; ++i) {
+    blocks_.push_back(std::make_unique<Block>(config));
+    block_names_.push_back(concat("vit_block ", i));
+  }
 }
 
 void ClipVit::describe(Describer& describer) {
@@ -133,7 +136,7 @@ TowerLevels ClipVit::operator()(const Variable& pixels, std::span<const int> lev
     std::vector<Variable> inputs{x};
     inputs.insert(inputs.end(), parameters.begin(), parameters.end());
     x = segment(
-        "vit_block", {},
+        block_names_[size_t(layer)], {},
         [this, spans, adapters, layer, dropout](std::span<const Variable> in) {
           return run_block(*blocks_[size_t(layer)], in[0], spans, adapters, layer, dropout);
         },

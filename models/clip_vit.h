@@ -39,6 +39,7 @@ class ClipVit : public Module {
   Parameter class_token_, patch_, positions_;
   LayerNorm pre_norm_, post_norm_;
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::string> block_names_;  // of the tape's segments
 };
 
 }  // namespace dehvf

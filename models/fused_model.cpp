@@ -30,8 +30,12 @@ void FusedModel::describe(Describer& describer) {
 }
 
 void FusedModel::move_to(Device device) {
-  llama_.move_to(device);
-  dehvf::move_to(tower_, device);
+  {
+    const PurposeScope scope(Purpose::weights);
+    llama_.move_to(device);
+    dehvf::move_to(tower_, device);
+  }
+  const PurposeScope scope(Purpose::parameters);
   for (const auto& [path, parameter] : parameters_of(*this))
     if (parameter->defined() && !parameter->trainable())
       parameter->set_frozen(cast(parameter->value(), llama_.dtype()), path);

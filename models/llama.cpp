@@ -42,6 +42,7 @@ Tensor cache_spans(const KvCache& cache, const TextBatch& batch) {
 
 KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, DType dtype, Device device)
     : capacity(capacity), lengths(size_t(samples), 0) {
+  const PurposeScope scope(Purpose::caches);
   for (int l = 0; l < config.layers; ++l)
     for (auto* side : {&keys, &values})
       side->push_back(Tensor({samples * capacity, config.kv_heads, config.head_dim}, dtype, device));
@@ -111,7 +112,10 @@ Llama::Llama(const LlamaConfig& config)
       embedding_({config.vocab, config.width}, kNormal),
       norm_({config.width}, kOnes),
       head_({config.vocab, config.width}, kNormal) {
-  for (int l = 0; l < config.layers; ++l) blocks_.push_back(std::make_unique<Block>(config));
+  for (int l = 0; l < config.layers; ++l) {
+    blocks_.push_back(std::make_unique<Block>(config));
+    block_names_.push_back(concat("llama_block ", l));
+  }
 }
 
 void Llama::describe(Describer& describer) {
@@ -156,7 +160,7 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
     // parts need instead of running forward again.
     const SegmentMode mode = x.wants_grad() ? options.mode : SegmentMode::keep;
     x = segment(
-        "llama_block", {},
+        block_names_[size_t(l)], {},
         [=, this, fusion = vision.fusion, shared = vision.state.values.size(),
          own = layers_own.size()](std::span<const Variable> in) {
           const auto values = in.subspan(1, shared), of_layer = in.subspan(1 + shared, own);

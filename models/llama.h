@@ -90,6 +90,7 @@ class Llama : public Module {
   RopeTable rope_;
   Parameter embedding_;
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::string> block_names_;  // of the tape's segments
   Parameter norm_, head_;
 };
 

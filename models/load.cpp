@@ -76,6 +76,7 @@ void load_into(Module& model, const WeightFolder& weights, DType dtype, std::vec
   notes.insert(notes.end(), weights.notes().begin(), weights.notes().end());
   notes.insert(notes.end(), unused.begin(), unused.end());
   Converter convert(dtype, weights.path().string());
+  const PurposeScope scope(Purpose::weights);
   load_parameters(
       model,
       [&](const std::string& path, const Shape& shape) {

@@ -4,10 +4,12 @@
 #include <set>
 
 #include "core/ops/check.h"
+#include "core/ops/elementwise.h"
 
 namespace dehvf {
 
-FlatParameters::FlatParameters(Module& module) {
+FlatParameters::FlatParameters(Module& module, DType working) {
+  const PurposeScope scope(Purpose::parameters);
   const auto trainable = trainable_of(module);
   require<ConfigError>(!trainable.empty(), "training: nothing is trainable");
   int64_t count = 0;
@@ -30,10 +32,22 @@ FlatParameters::FlatParameters(Module& module) {
     check_like("training", range.path, variable.value(), range.shape, first.dtype(), first.device());
     copy_into(variable.value(), value);
     variable.set_value(value);
+    variables_.push_back(variable);
     variable.set_grad(view(buffers_.gradient, range));
     if (range.shape.rank() > 1) std::fill(decay.begin() + range.begin, decay.begin() + range.end, uint8_t(1));
   }
-  buffers_.decay = tensor_of(decay).to(first.device());
+  buffers_.decay = tensor_of(decay, first.device());
+  if (working != DType::bf16 && working != DType::f16) return;
+  buffers_.working = cast(buffers_.value, working);
+  for (size_t i = 0; i < ranges_.size(); ++i) variables_[i].set_value(view(buffers_.working, ranges_[i]));
+}
+
+void FlatParameters::refresh_working() const {
+  if (buffers_.working.defined()) copy_into(cast(buffers_.value, buffers_.working.dtype()), buffers_.working);
+}
+
+void FlatParameters::show_values() const {
+  for (size_t i = 0; i < ranges_.size(); ++i) variables_[i].set_value(view(buffers_.value, ranges_[i]));
 }
 
 Tensor FlatParameters::view(const Tensor& buffer, const Range& range) const {

@@ -21,12 +21,15 @@ class FlatParameters {
   /// Lays out what is trainable now, in the order of description. One-dimensional parameters have no weight
   /// decay. Throws ConfigError when nothing is trainable, Error when a parameter is described twice or has
   /// another dtype or device than the first. The module must outlive this.
-  explicit FlatParameters(Module& module);
+  /// With `working` bf16 or f16 each parameter shows a rounded copy, which the optimizer refreshes.
+  explicit FlatParameters(Module& module, DType working = DType::f32);
 
   const AdamWBuffers& buffers() const { return buffers_; }
   const std::vector<Range>& ranges() const { return ranges_; }
   int64_t count() const { return buffers_.value.count(); }
   Tensor view(const Tensor& buffer, const Range& range) const;  // the range's part of one of the buffers
+  void refresh_working() const;  // after the values were changed by other means than the optimizer
+  void show_values() const;      // the parameters view the f32 values from now on, to be saved
   void zero_gradients() const { fill(buffers_.gradient, 0); }
   /// The parameter that holds flat element `index`.
   const std::string& path_at(int64_t index) const;
@@ -34,6 +37,7 @@ class FlatParameters {
  private:
   AdamWBuffers buffers_;
   std::vector<Range> ranges_;
+  std::vector<Variable> variables_;
 };
 
 }  // namespace dehvf

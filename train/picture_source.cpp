@@ -43,6 +43,7 @@ void PictureSource::fill_cache() {
     for (int64_t i = 0; i < end - begin; ++i) copy_into(*ahead.next(), chunk[i]);
     const TowerLevels part = model_.look(chunk);
     if (begin == 0) {
+      const PurposeScope scope(Purpose::caches);
       cache_ = part;
       for (auto& [level, value] : cache_.after_block)
         value = Variable(Tensor(value.shape().with(0, all), value.dtype(), value.device()));

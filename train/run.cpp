@@ -1,6 +1,7 @@
 #include "train/run.h"
 
 #include "core/io/file.h"
+#include "core/variants.h"
 #include "train/open_model.h"
 
 namespace dehvf {
@@ -21,6 +22,7 @@ Run::Run(RunConfig config) : config_(std::move(config)), device_(chosen_device(c
   for (const auto& [key, path] :
        {std::pair("model", config_.model), {"tower", config_.tower}, {"data", config_.data}})
     require<ConfigError>(!path.empty(), "config: '", key, "' is missing; wanted a folder");
+  for (const auto& [slot, variant] : config_.kernels) choose_variant(slot, variant);
   tokenizer_ = open_tokenizer(config_.model);
   data_ = std::make_unique<ScienceQa>(config_.data);
   FrozenFolders folders(config_.model, config_.tower);

@@ -51,8 +51,8 @@ Values read_values(const std::filesystem::path& path, std::span<const std::strin
 template <class Visit>
 void each_key(RunConfig& c, const Visit& visit) {
   visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
-  visit("device", c.device), visit("dtype", c.dtype), visit("image_recipe", c.image_recipe),
-      visit("image_mismatch", c.image_mismatch);
+  visit("device", c.device), visit("dtype", c.dtype), visit("find_nan", c.find_nan),
+      visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
   visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
@@ -135,6 +135,10 @@ RunConfig read_run_config(const std::filesystem::path& path, std::span<const std
       config.fusion_options[key.substr(7)] = value;
       continue;
     }
+    if (key.starts_with("kernels.")) {  // so does the registry of kernels
+      config.kernels[key.substr(8)] = value;
+      continue;
+    }
     const std::string near = nearest(key, known);
     fail<ConfigError>("config: unknown key '", printable(key), "'",
                       near.empty() ? "" : "; did you mean '" + near + "'?");
@@ -147,6 +151,7 @@ RunConfig read_run_config(const std::filesystem::path& path, std::span<const std
 std::string RunConfig::identity() const {
   RunConfig copy = *this;
   copy.device = "auto";
+  copy.find_nan = false;
   return copy.resolved();
 }
 
@@ -156,6 +161,8 @@ std::string RunConfig::resolved() const {
   each_key(copy, [&](const char* key, auto& value) { text += concat(key, ": ", Print::text(value), "\n"); });
   for (const auto& [key, value] : fusion_options)
     text += concat("fusion.", key, ": ", Json(value).dump(), "\n");
+  for (const auto& [slot, variant] : kernels)
+    text += concat("kernels.", slot, ": ", Json(variant).dump(), "\n");
   return text;
 }
 

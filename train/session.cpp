@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/variants.h"
+
 namespace dehvf {
 namespace {
 
@@ -80,6 +82,7 @@ class Session {
     scalars.merge(found.scalars);
     log_.scalars(report.step, scalars);
     for (const std::string& text : found.notes) note(text);
+    for (const std::string& text : take_kernel_notes()) note(text);
     window_ = {};
   }
 

@@ -3,18 +3,22 @@
 #include <chrono>
 
 #include "autograd/tape.h"
+#include "core/nan_watch.h"
+#include "core/phase.h"
 
 namespace dehvf {
 
 Trainer::Trainer(Task& task, const TrainerOptions& options)
     : task_(task),
       options_(options),
-      parameters_(task.trained()),
+      parameters_(task.trained(), options.working),
       state_(step_state(parameters_.buffers().value.device())) {}
 
 StepReport Trainer::step() {
   const auto begin = std::chrono::steady_clock::now();
   const int64_t done = counters_.steps;
+  std::optional<NanWatch> watch;
+  if (options_.find_nan) watch.emplace();
   parameters_.zero_gradients();
   const int micro_batches = task_.prepare(uint64_t(done));
   write_step({.step = uint64_t(done),
@@ -23,16 +27,24 @@ StepReport Trainer::step() {
               .loss_scale = float(task_.loss_scale())},
              state_);
   for (int i = 0; i < micro_batches; ++i) {
-    const Variable loss = task_.loss(i, state_);
-    add_loss(loss.value(), state_);
+    const Variable loss = forward(i);
+    const Phase phase("backward");
     backward(loss);
   }
+  const Phase phase("optimizer");
   finish_gradients(parameters_.buffers().gradient, options_.adamw, options_.clip, state_);
   adamw(parameters_.buffers(), options_.adamw, state_);
   StepReport report = count(read_step(state_));
   report.tokens = task_.tokens();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
+}
+
+Variable Trainer::forward(int micro_batch) {
+  const Phase phase("forward");
+  const Variable loss = task_.loss(micro_batch, state_);
+  add_loss(loss.value(), state_);
+  return loss;
 }
 
 StepReport Trainer::count(const StepState& state) {

@@ -33,8 +33,10 @@ struct TrainerOptions {
   int64_t steps = 1000;
   Schedule schedule;
   AdamWOptions adamw;
-  double clip = 1;     // largest global norm of the gradient; 0 for none
-  int max_skips = 10;  // updates skipped in a row that are borne; one more stops the run
+  double clip = 1;             // largest global norm of the gradient; 0 for none
+  DType working = DType::f32;  // of the copy that the parameters show, bf16 or f16 beside such weights
+  bool find_nan = false;       // stop at the kernel that made the first value that is not finite (NanWatch)
+  int max_skips = 10;          // updates skipped in a row that are borne; one more stops the run
 };
 
 struct StepReport {
@@ -59,13 +61,18 @@ class Trainer {
   int64_t steps_done() const { return counters_.steps; }
   const TrainerOptions& options() const { return options_; }
   Counters counters() const { return counters_; }
-  void restore(const Counters& counters) { counters_ = counters; }
+  /// Goes on behind a checkpoint, whose values the parameters' buffers hold already.
+  void restore(const Counters& counters) {
+    counters_ = counters;
+    parameters_.refresh_working();
+  }
   /// One optimizer step. Throws Error when too many updates in a row had to be skipped.
   StepReport step();
   /// Steps until the end, or until `after(report)` returns false.
   void run(const std::function<bool(const StepReport&)>& after);
 
  private:
+  Variable forward(int micro_batch);
   StepReport count(const StepState& state);
 
   Task& task_;

@@ -32,7 +32,7 @@ class CpuBackend : public Backend {
     const size_t fence = poison_ ? kFence : 0;
     const size_t padded = (bytes + kAlign - 1) / kAlign * kAlign + 2 * fence;
     auto* const block = static_cast<unsigned char*>(std::aligned_alloc(kAlign, std::max(padded, kAlign)));
-    require<DeviceError>(block != nullptr, "cpu: out of memory, ", bytes, " bytes wanted, ", in_use_.load(),
+    require<OutOfMemory>(block != nullptr, "out of memory, ", bytes, " bytes wanted, ", in_use_.load(),
                          " in use");
     if (poison_) {
       std::memset(block, kFenceByte, padded);

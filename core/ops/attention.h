@@ -1,6 +1,8 @@
 // Softmax attention over spans of packed rows.
 #pragma once
 
+#include <array>
+
 #include "core/kernel.h"
 #include "core/tensor.h"
 
@@ -16,16 +18,19 @@ struct Attention
     : KernelTag<Attention, void(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                                 const AttentionOptions&, const Tensor& out, const Tensor& lse)> {
   static constexpr std::string_view name = "attention";
+  static constexpr bool minus_infinity_is_meant = true;  // in lse
 };
 
 struct AttentionGrads {
   Tensor q, k, v;
+  std::array<Tensor, 3> tensors() const { return {q, k, v}; }
 };
 struct AttentionBackward
     : KernelTag<AttentionBackward, void(const Tensor& q, const Tensor& k, const Tensor& v,
                                         const Tensor& spans, const AttentionOptions&, const Tensor& out,
                                         const Tensor& lse, const Tensor& dout, const AttentionGrads&)> {
   static constexpr std::string_view name = "attention_backward";
+  static constexpr bool minus_infinity_is_meant = true;
 };
 
 /// q [q rows, heads, dim], k and v [k rows, kv heads, dim] with heads a multiple of kv heads: head h reads kv

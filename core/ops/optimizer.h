@@ -2,6 +2,8 @@
 // and read without the host.
 #pragma once
 
+#include <array>
+
 #include "core/kernel.h"
 #include "core/ops/step_state.h"
 
@@ -15,6 +17,7 @@ struct AdamWOptions {
 /// empty or bf16 or f16, receives the new values rounded, for products.
 struct AdamWBuffers {
   Tensor value, gradient, first_moment, second_moment, decay, working;
+  std::array<Tensor, 5> tensors() const { return {value, gradient, first_moment, second_moment, working}; }
 };
 
 struct AdamW : KernelTag<AdamW, void(const AdamWBuffers&, const AdamWOptions&, const Tensor& state)> {

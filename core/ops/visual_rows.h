@@ -2,6 +2,8 @@
 // image terms. One op with a hand-written gradient.
 #pragma once
 
+#include <array>
+
 #include "core/ops/dropout.h"
 #include "core/ops/elementwise.h"
 
@@ -15,6 +17,9 @@ struct VisualRowsTensors {
   Tensor image_keys, image_values;  // [images, N, rank] or, materialised, [images, N, width]; N <= n
   Tensor basis;                     // [width, rank], as a projector's second layer stores its weight
   Tensor bias;                      // [width]
+  std::array<Tensor, 6> tensors() const {
+    return {slot_keys, slot_values, image_keys, image_values, basis, bias};
+  }
 };
 
 /// What is not differentiated.

@@ -192,6 +192,51 @@ TEST(Session, ASkippedStepIsNoStepOfAdam) {
   EXPECT_NEAR(largest, rate, 1e-6);  // the first update moves by the rate: m / sqrt(v) is 1 after correction
 }
 
+TEST(Session, FindNanNamesThePlace) {
+  ToyMlp toy;
+  initialise(toy, 5);
+  ToyTask task(toy, 1);
+  task.bad_from = 1, task.bad_to = 2;
+  Trainer trainer(task, {.steps = 3, .schedule = {.peak = 0.02, .steps = 3}, .find_nan = true});
+  EXPECT_EQ(trainer.step().skipped, "");
+  const std::string message = message_of<Error>([&] { trainer.step(); });
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("kernel 'matmul' on cpu: nan at element 1 of its tensor 1, f32 [8, 5]"),
+                    HasSubstr("in forward")));
+  initialise(toy, 5);
+  Trainer again(task, {.steps = 3, .schedule = {.peak = 0.02, .steps = 3}, .find_nan = true});
+  toy.second.weight.value().data<float>()[0] = 3e38f;  // its square is too large, and nothing before
+  EXPECT_THAT(message_of<Error>([&] { again.step(); }), HasSubstr("in forward"));
+}
+
+TEST(Session, AWorkingCopyFollowsTheValues) {
+  ToyMlp toy;
+  initialise(toy, 5);
+  ToyTask task(toy, 1);
+  Trainer trainer(task, {.steps = 3, .schedule = {.peak = 0.02, .steps = 3}, .working = DType::bf16});
+  const FlatParameters& flat = trainer.parameters();
+  const auto follows = [&] {
+    const Tensor rounded = cast(flat.buffers().value, DType::bf16), shown = flat.buffers().working;
+    return std::memcmp(rounded.raw(), shown.raw(), shown.bytes()) == 0;
+  };
+  const Parameter& weight = toy.first.weight;
+  EXPECT_EQ(weight.value().dtype(), DType::bf16);
+  EXPECT_EQ(weight.variable().grad_dtype(), DType::f32);
+  EXPECT_TRUE(follows());
+  const auto before = numbers(flat.buffers().value);
+  EXPECT_EQ(trainer.step().skipped, "");
+  EXPECT_NE(numbers(flat.buffers().value), before);
+  EXPECT_TRUE(follows());
+  EXPECT_TRUE(weight.value().shares_storage(flat.buffers().working));
+  fill(flat.buffers().value, 0.3);
+  EXPECT_FALSE(follows());
+  trainer.restore(trainer.counters());
+  EXPECT_TRUE(follows());
+  flat.show_values();
+  EXPECT_EQ(weight.value().dtype(), DType::f32);
+  EXPECT_EQ(weight.value().data<float>()[0], 0.3f);
+}
+
 TEST(Session, LoggedLossesLeaveSkippedStepsOut) {
   const TemporaryFolder folder;
   ToyRun run;

@@ -49,7 +49,8 @@ class ToyTask : public Task {
       copy_into(targets_[row], y[i]);
     }
     if (step_ >= bad_from && step_ < bad_to) x.data<float>()[1] = NAN;
-    const Variable error = add(toy_(x), scale(y, -1));
+    const DType dtype = toy_.first.weight.value().dtype();
+    const Variable error = add(cast(toy_(cast(x, dtype)), DType::f32), scale(y, -1));
     return scale(sum_all(multiply(error, error)), 1.0 / (kBatch * 3));
   }
   int64_t tokens() const override { return kBatch; }

@@ -25,10 +25,27 @@ std::string_view file_name(const std::source_location& where) {
   return path.substr(path.find_last_of('/') + 1);
 }
 
+std::string_view advice(cudaError_t status) {
+  switch (status) {
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+      return "; this build holds kernels for " DEHVF_CUDA_ARCHITECTURES
+             ", configure with -DCMAKE_CUDA_ARCHITECTURES for this GPU (dehvf doctor names its compute "
+             "number)";
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorInsufficientDriver:
+      return "; the driver is older than this build's toolkit: update it, or build with a toolkit of its "
+             "version";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 std::string describe(cudaError_t status) {
-  return concat(cudaGetErrorName(status), " (", int(status), "), ", cudaGetErrorString(status));
+  return concat(cudaGetErrorName(status), " (", int(status), "), ", cudaGetErrorString(status),
+                advice(status));
 }
 
 void check(cudaError_t status, std::string_view what, std::source_location where) {

@@ -3,6 +3,8 @@
 // program.
 #include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <deque>
 #include <limits>
 #include <mutex>
 
@@ -16,6 +18,7 @@ namespace dehvf::cuda {
 namespace {
 
 constexpr int kPoison = 0xff;  // as floats of any width: NaN
+constexpr size_t kStagedBytes = 1 << 20;
 
 void* take_pinned(size_t bytes) {
   void* data = nullptr;
@@ -33,6 +36,8 @@ class CudaBackend : public Backend {
   ~CudaBackend() override {
     if (!pool_) return;
     cudaSetDevice(device_.index);
+    cudaDeviceSynchronize();
+    for (const Staged& staged : staged_) pinned_.free(staged.data, staged.bytes);
     for (cudaStream_t stream : streams_) cudaStreamDestroy(stream);
     cudaMemPoolDestroy(pool_);
   }
@@ -86,6 +91,7 @@ class CudaBackend : public Backend {
     const cudaMemcpyKind kind = to_device == kCpu     ? cudaMemcpyDeviceToHost
                                 : from_device == kCpu ? cudaMemcpyHostToDevice
                                                       : cudaMemcpyDeviceToDevice;
+    if (kind == cudaMemcpyHostToDevice && bytes <= kStagedBytes) return stage(to, from, bytes, stream);
     check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "copy");
   }
 
@@ -128,6 +134,24 @@ class CudaBackend : public Backend {
   size_t peak_bytes() const override { return peak_.load(); }
 
  private:
+  // A copy from ordinary memory waits for what the stream has to do. Small ones, the index tables of every
+  // batch among them, go through pinned blocks, each kept until its copy is over.
+  void stage(void* to, const void* from, size_t bytes, Stream stream) {
+    const std::scoped_lock lock(stage_mutex_);
+    while (!staged_.empty() && cudaEventQuery(native(staged_.front().read)) == cudaSuccess) {
+      pinned_.free(staged_.front().data, staged_.front().bytes);
+      staged_.pop_front();
+    }
+    cudaGetLastError();  // "not ready" is no error
+    void* const block = allocate_pinned(bytes);
+    std::memcpy(block, from, bytes);
+    check(cudaMemcpyAsync(to, block, bytes, cudaMemcpyHostToDevice, native(stream)), "copy");
+    staged_.push_back({block, bytes, record(stream)});
+  }
+
+  static cudaEvent_t native(const Event& event) { return static_cast<cudaEvent_t>(event.handle.get()); }
+  static cudaStream_t native(const Stream& stream) { return cuda::native(stream); }
+
   static bool reachable(Device device) { return device == kCpu || device.kind == DeviceKind::cuda; }
 
   // Makes the device current on this thread and, once, its memory pool.
@@ -145,6 +169,12 @@ class CudaBackend : public Backend {
     pool_ = pool;
   }
 
+  struct Staged {
+    void* data;
+    size_t bytes;
+    Event read;
+  };
+
   Device device_;
   bool poison_;
   std::mutex mutex_;
@@ -152,6 +182,8 @@ class CudaBackend : public Backend {
   std::vector<cudaStream_t> streams_;
   PinnedPool pinned_{take_pinned, give_pinned};
   std::shared_ptr<EventPool> events_ = std::make_shared<EventPool>();
+  std::mutex stage_mutex_;
+  std::deque<Staged> staged_;
   std::atomic<size_t> in_use_{0}, peak_{0};
 };
 

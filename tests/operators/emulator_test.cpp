@@ -1,0 +1,164 @@
+// A whole model on the emulated device: a training step (forward, backward, optimizer) and decoding, held
+// against the CPU.
+#include <algorithm>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "core/ops/elementwise.h"
+#include "models/generate.h"
+#include "operators/tiny.h"
+#include "train/trainer.h"
+
+namespace dehvf {
+namespace {
+
+constexpr Device kEmulator{DeviceKind::emulator, 0};
+
+tiny::Case first_case(const std::string& fusion) {
+  for (const tiny::Case& c : tiny::all_cases())
+    if (c.fusion == fusion) return c;
+  return {fusion, {}};
+}
+
+struct TinyTask : Task {
+  TinyTask(FusedModel& model, tiny::Input in) : model(model), in(std::move(in)) {}
+  Module& trained() override { return model; }
+  int prepare(uint64_t) override { return 1; }
+  Variable loss(int, const Tensor& state) override {
+    return tiny::mean_loss(model, in, {.training = true, .seed = 3, .step_state = state});
+  }
+  int64_t tokens() const override { return 0; }
+  std::string cursor() const override { return ""; }
+  void seek(const std::string&) override {}
+  FusedModel& model;
+  tiny::Input in;
+};
+
+double norm_of_difference(const Tensor& a, const Tensor& b) {
+  const Tensor x = cast(a.to(kCpu), DType::f64), y = cast(b.to(kCpu), DType::f64);
+  double sum = 0;
+  for (int64_t i = 0; i < x.count(); ++i) sum += std::pow(x.data<double>()[i] - y.data<double>()[i], 2);
+  return std::sqrt(sum);
+}
+
+double norm(const Tensor& a) { return norm_of_difference(a, zeros(a.shape(), a.dtype())); }
+
+// A trained step of one model.
+struct Stepped {
+  Stepped(const tiny::Case& c, DType dtype, Device device)
+      : model(tiny::make(c, dtype, 0.2)), task(moved(model, device), tiny::input(dtype)) {
+    Trainer trainer(task, {.steps = 1, .schedule = {.peak = 1e-2, .steps = 1}, .clip = 0});
+    const FlatParameters& flat = trainer.parameters();
+    before = flat.buffers().value.clone();
+    report = trainer.step();
+    buffers = flat.buffers();
+    ranges = flat.ranges();
+    for (const auto& range : ranges) gradients.push_back(flat.view(buffers.gradient, range));
+  }
+  static FusedModel& moved(FusedModel& model, Device device) {
+    if (device != kCpu) model.move_to(device);
+    return model;
+  }
+  FusedModel model;
+  TinyTask task;
+  StepReport report;
+  Tensor before;
+  AdamWBuffers buffers;
+  std::vector<FlatParameters::Range> ranges;
+  std::vector<Tensor> gradients;
+};
+
+class Emulated : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Operators, Emulated, testing::Values("dehvf", "memvp"));
+
+// One op's error is bounded by c eps_f32 sqrt(K) ||a|| ||b|| on either device (contracts: tolerances), and
+// the network carries both devices' errors on in the same way. So what the CPU's f32 loses against f64 is a
+// sample of what an equally good implementation loses; c = 4 times that is the bound. The sample of a
+// parameter of few elements may be small by chance: at least the whole gradient's relative error is allowed.
+TEST_P(Emulated, StepEqualsTheCpu) {
+  const tiny::Case c = first_case(GetParam());
+  const Stepped exact(c, DType::f64, kCpu), cpu(c, DType::f32, kCpu), emulated(c, DType::f32, kEmulator);
+  EXPECT_NEAR(emulated.report.loss, exact.report.loss,
+              4 * (std::fabs(cpu.report.loss - exact.report.loss) + 6e-8 * exact.report.loss));
+  double lost = 0, all = 0;
+  for (size_t i = 0; i < exact.gradients.size(); ++i) {
+    lost += std::pow(norm_of_difference(cpu.gradients[i], exact.gradients[i]), 2);
+    all += std::pow(norm(exact.gradients[i]), 2);
+  }
+  const double relative = std::sqrt(lost / all);
+  EXPECT_LT(relative, 1e-4);
+  for (size_t i = 0; i < exact.gradients.size(); ++i) {
+    const double size = norm(exact.gradients[i]);
+    const double sample = norm_of_difference(cpu.gradients[i], exact.gradients[i]);
+    EXPECT_LE(norm_of_difference(emulated.gradients[i], exact.gradients[i]),
+              4 * std::max(sample, relative * size))
+        << exact.ranges[i].path << ", whose gradient is " << size;
+  }
+}
+
+// The update is that of the CPU from the same gradients: three roundings of moments and value in f32.
+TEST_P(Emulated, UpdateEqualsTheCpu) {
+  const Stepped emulated(first_case(GetParam()), DType::f32, kEmulator);
+  const AdamWBuffers& found = emulated.buffers;
+  const Shape shape = found.value.shape();
+  const AdamWBuffers own{emulated.before.to(kCpu),
+                         found.gradient.to(kCpu),
+                         zeros(shape),
+                         zeros(shape),
+                         found.decay.to(kCpu),
+                         {}};
+  const Tensor state = step_state(kCpu);
+  write_step({.learning_rate = emulated.report.learning_rate}, state);
+  finish_gradients(own.gradient, {}, 0, state);
+  adamw(own, {}, state);
+  const Tensor value = found.value.to(kCpu);
+  for (int64_t i = 0; i < shape.count(); ++i) {
+    const double wanted = own.value.data<float>()[i];
+    ASSERT_NEAR(value.data<float>()[i], wanted, 4 * 6e-8 * (std::fabs(wanted) + 1e-2)) << i;
+  }
+  EXPECT_GT(norm_of_difference(value, emulated.before), 0);
+}
+
+// What the last product alone may lose on any device: eps_f32 sqrt(K) ||hidden|| ||head||.
+double lost_by_the_head(const FusedModel& model, const Tensor& hidden) {
+  const auto all = parameters_of(const_cast<Llama&>(model.llama()));
+  const auto head = std::ranges::find(all, "lm_head.weight", &NamedParameter::path);
+  return 6e-8 * std::sqrt(double(hidden.size(1))) * norm(hidden) * norm(head->parameter->value());
+}
+
+// The texts of the batch with one more token each: the logits behind it, at once or through a cache, and what
+// the head may lose.
+std::pair<Tensor, double> logits_of(const tiny::Case& c, DType dtype, Device device, bool cached) {
+  FusedModel model = tiny::make(c, dtype);
+  if (device != kCpu) model.move_to(device);
+  const NoGrad no_grad;
+  tiny::Input in = tiny::input(dtype);
+  const Vision vision = model.see(model.look(in.pixels));
+  const std::vector<int32_t> next{4, 9, 2};
+  if (cached) {
+    Decoder decoder(model.llama(), vision, in.batch(), 2);
+    decoder.advance(next);
+    return {decoder.logits().to(kCpu), 0};
+  }
+  for (size_t s = 0; s < next.size(); ++s) in.tokens[s].push_back(next[s]);
+  const TextBatch batch = in.batch();
+  std::vector<int32_t> last;
+  for (int64_t s = 0; s < batch.samples(); ++s)
+    last.push_back(batch.sample_offsets.data<int32_t>()[s + 1] - 1);
+  const Variable hidden = model.hidden_at(batch, tensor_of(last), vision, {});
+  return {model.llama().logits(hidden).value().to(kCpu), lost_by_the_head(model, hidden.value())};
+}
+
+TEST_P(Emulated, DecodingIsTheFullForwardPass) {
+  const tiny::Case c = first_case(GetParam());
+  const auto [exact, lost] = logits_of(c, DType::f64, kCpu, false);
+  const double sample = norm_of_difference(logits_of(c, DType::f32, kCpu, false).first, exact);
+  const double bound = 4 * std::max(sample, lost);
+  EXPECT_LT(bound, 1e-4 * norm(exact));
+  for (bool cached : {false, true})
+    EXPECT_LE(norm_of_difference(logits_of(c, DType::f32, kEmulator, cached).first, exact), bound) << cached;
+}
+
+}  // namespace
+}  // namespace dehvf

@@ -52,7 +52,7 @@ void for_operands(Device device, const Body& body) {
 }
 
 TEST_P(NormKernels, RmsNorm) {
-  for_variants<RmsNorm>([&](auto* kernel, const std::string& name) {
+  for_variants<RmsNorm>([&](const auto& kernel, const std::string& name) {
     for_operands(device(), [&](const Operands& in, int64_t width, int64_t shift) {
       const Tensor whole = output(in.x.count(), shift, in.x.dtype()), inv_rms = per_row(kRows);
       const Tensor y = whole.slice(shift, shift + in.x.count()).reshape(in.x.shape());
@@ -66,7 +66,7 @@ TEST_P(NormKernels, RmsNorm) {
 }
 
 TEST_P(NormKernels, RmsNormBackward) {
-  for_variants<RmsNormBackward>([&](auto* kernel, const std::string& name) {
+  for_variants<RmsNormBackward>([&](const auto& kernel, const std::string& name) {
     for_operands(device(), [&](const Operands& in, int64_t width, int64_t shift) {
       const Tensor inv_rms = rms_norm(in.x, in.weight, kEps).inv_rms;
       const Tensor whole = output(in.x.count(), shift, in.x.dtype());
@@ -81,7 +81,7 @@ TEST_P(NormKernels, RmsNormBackward) {
 }
 
 TEST_P(NormKernels, LayerNorm) {
-  for_variants<LayerNorm>([&](auto* kernel, const std::string& name) {
+  for_variants<LayerNorm>([&](const auto& kernel, const std::string& name) {
     for_operands(device(), [&](const Operands& in, int64_t width, int64_t shift) {
       const Tensor whole = output(in.x.count(), shift, in.x.dtype()), mean = per_row(kRows),
                    inv = per_row(kRows);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kStack = size_t(128) << 10, kGuard = size_t(64) << 10;  // a page of any machine
 thread_local Fiber* beginning = nullptr;                                 // for entry(), which has no argument
+thread_local Fiber* left = nullptr;  // by whom the switch was made that brought us here; null: no fiber
 
 }  // namespace
 
@@ -38,24 +39,43 @@ void Fiber::start(Body body, void* context) {
 
 void Fiber::resume() {
   beginning = this;
+  left = nullptr;
   sanitizer::here(host_);
   sanitizer::leave(host_, self_, false);
   switch_stack(&host_saved_, saved_);
-  sanitizer::arrive(host_, self_);
-  if (ended_) sanitizer::close(self_);
+  sanitizer::Context known;
+  sanitizer::arrive(host_, known);
+  if (left->ended_) sanitizer::close(left->self_);
 }
 
 void Fiber::suspend() {
+  left = this;
   sanitizer::leave(self_, host_, false);
   switch_stack(&saved_, host_saved_);
-  sanitizer::arrive(self_, host_);
+  arrive();
+}
+
+void Fiber::hand_over(Fiber& next) {
+  left = this;
+  next.host_ = host_;
+  next.host_saved_ = host_saved_;
+  sanitizer::leave(self_, next.self_, false);
+  switch_stack(&saved_, next.saved_);
+  arrive();
+}
+
+// Only of the host the bounds are not known before.
+void Fiber::arrive() {
+  sanitizer::Context known;
+  sanitizer::arrive(self_, left ? known : host_);
 }
 
 void Fiber::entry() {
   Fiber& self = *beginning;
-  sanitizer::arrive(self.self_, self.host_);
+  self.arrive();
   self.body_(self.context_);
   self.ended_ = true;
+  left = &self;
   sanitizer::leave(self.self_, self.host_, true);
   switch_stack(&self.saved_, self.host_saved_);
   __builtin_unreachable();

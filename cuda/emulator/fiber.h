@@ -17,10 +17,12 @@ class Fiber {
   void start(Body body, void* context);  // a fiber that has ended, or a new one, can be started
   void resume();                         // runs the body until it suspends or ends
   void suspend();                        // called by the body: back to whoever resumed
+  void hand_over(Fiber& next);           // suspends, and resumes `next` in the name of the same
   bool ended() const { return ended_; }
 
  private:
   static void entry();
+  void arrive();
 
   Body body_ = nullptr;
   void* context_ = nullptr;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
+#include <utility>
 
 #include "cuda/emulator/grid_state.h"
 
@@ -52,6 +54,15 @@ bool can_go_on(const Thread& thread) {
   }
 }
 
+// The next lane that has begun and can go on. It takes over directly: lanes come from the same calls, so the
+// processor foresees where they return to, which behind a switch from elsewhere it does not.
+Thread* next_of_warp(const Thread& thread) {
+  const auto threads = std::span(thread.block->threads).subspan(thread.linear - thread.lane);
+  for (unsigned lane = thread.lane + 1; lane < std::min<size_t>(kLanes, threads.size()); ++lane)
+    if (threads[lane].fiber && can_go_on(threads[lane])) return &threads[lane];
+  return nullptr;
+}
+
 std::unique_ptr<Fiber> take_fiber() {
   if (idle_fibers.empty()) return std::make_unique<Fiber>();
   auto fiber = std::move(idle_fibers.back());
@@ -79,7 +90,12 @@ void suspend_until(const Wait& wait) {
   Thread& thread = current();
   thread.wait = wait;
   thread.state = wait.ready ? State::waiting : State::polling;
-  thread.fiber->suspend();
+  if (Thread* const next = thread.grid->cancelled ? nullptr : next_of_warp(thread)) {
+    thread.grid->enter(*next);
+    thread.fiber->hand_over(*next->fiber);
+  } else {
+    thread.fiber->suspend();
+  }
   if (thread.grid->cancelled) throw Cancelled{};
 }
 
@@ -186,15 +202,20 @@ bool Grid::run_block(Block& block) {
     do {
       before = progress;
       for (size_t i = first; i < end; ++i)
-        if (can_go_on(block.threads[i])) resume(block.threads[i]);
+        if (can_go_on(block.threads[i])) i = resume(block.threads[i]).linear;
     } while (progress != before);
   }
   return block.left < block.threads.size();
 }
 
-void Grid::resume(Thread& thread) {
+void Grid::enter(Thread& thread) {
   if (thread.state != State::polling) ++progress;
   thread.state = State::running;
+  threadIdx = thread.index;
+  running = &thread;
+}
+
+const Thread& Grid::resume(Thread& thread) {
   if (!thread.fiber) {
     thread.fiber = take_fiber();
     thread.fiber->start(
@@ -204,15 +225,15 @@ void Grid::resume(Thread& thread) {
         },
         &thread);
   }
-  threadIdx = thread.index;
   blockIdx = thread.block->index;
   blockDim = launch.block;
   gridDim = launch.grid;
-  running = &thread;
+  enter(thread);
   thread.fiber->resume();
-  running = nullptr;
-  if (thread.fiber->ended()) left(thread);
+  Thread& last = *std::exchange(running, nullptr);
+  if (last.fiber->ended()) left(last);
   if (failure && !cancelled) std::rethrow_exception(failure);
+  return last;
 }
 
 void Grid::run_thread(Thread& thread) {

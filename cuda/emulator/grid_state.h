@@ -18,6 +18,7 @@ struct Grid {
 
   void run();
   void run_thread(Thread& thread);  // on the thread's fiber, from its first step to its last
+  void enter(Thread& thread);       // it is the running one from here on
 
   const Launch& launch;
   const std::function<void()>& body;
@@ -32,8 +33,8 @@ struct Grid {
   void load(Block& block);
   void run_cluster(Cluster& cluster);
   void ended(Block& block);
-  bool run_block(Block& block);  // until no warp of it goes on; false when all its threads have ended
-  void resume(Thread& thread);
+  bool run_block(Block& block);          // until no warp of it goes on; false when all its threads have ended
+  const Thread& resume(Thread& thread);  // returns the last of its warp that ran
   void left(Thread& thread);
   template <class Fn>
   void for_each_block(const Fn& fn) const {

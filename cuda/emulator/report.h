@@ -29,9 +29,10 @@ struct KernelFault : DeviceError {
 struct Site {
   const char* what;
   std::source_location where;
+  static bool same(const char* a, const char* b) { return a == b || std::string_view(a) == b; }
   friend bool operator==(const Site& a, const Site& b) {
-    return std::string_view(a.what) == b.what && a.where.line() == b.where.line() &&
-           std::string_view(a.where.file_name()) == b.where.file_name();
+    return a.where.line() == b.where.line() && same(a.what, b.what) &&
+           same(a.where.file_name(), b.where.file_name());
   }
 };
 

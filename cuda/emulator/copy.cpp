@@ -15,8 +15,7 @@ CopyGroups& groups_of(Thread& thread) {
 
 void check(const Thread& thread, const Site& site, const void* global, int bytes, int valid) {
   if (valid < 0 || valid > bytes)
-    fault(thread,
-          concat(site, ": wanted 0 to ", bytes, " bytes of ", bytes, ", found ", valid, ", ", thread));
+    fault(thread, concat(site, ": wanted 0 to ", bytes, " bytes, found ", valid, ", ", thread));
   if (reinterpret_cast<uintptr_t>(global) % size_t(bytes) != 0)
     fault(thread,
           concat(site, ": an address in global memory that is not a multiple of ", bytes, ", ", thread));

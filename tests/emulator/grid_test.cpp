@@ -1,4 +1,5 @@
 // Indices, order, barriers and shared memory of the emulated device.
+#include <atomic>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -128,9 +129,9 @@ TEST(EmulatedGrid, RefusesWhatNoGpuLaunches) {
 }
 
 TEST(EmulatedGrid, AThreadsExceptionEndsTheLaunch) {
-  int ended = 0;
+  std::atomic<int> ended = 0;
   struct Counted {
-    int& count;
+    std::atomic<int>& count;
     ~Counted() { ++count; }
   };
   EXPECT_EQ(message_of<ShapeError>([&] {

@@ -102,7 +102,7 @@ TEST(EmulatedWarp, FindsEqualValues) {
     const auto all = in_warp([&](int i) {
       int mine = 2;
       const unsigned lanes = __match_all_sync(~0u, i == other ? 1.5f : 2.5f, &mine);
-      same = mine;
+      if (i == 3) same = mine;
       return lanes;
     });
     EXPECT_EQ(all[3], other < 0 ? ~0u : 0u);
@@ -193,9 +193,11 @@ TEST(EmulatedAtomics, AWaitingLoopLetsOthersGoOn) {
   simt::run_grid({"lock", std::source_location::current(), 6, 40, 0}, [&] {
     while (atomicCAS(&lock, 0, 1) != 0) {
     }
+    __threadfence();
     const int found = inside;
     __syncwarp(1u << threadIdx.x % 32);
     inside = found + 1;
+    __threadfence();
     atomicExch(&lock, 0);
   });
   EXPECT_EQ(inside, 240);

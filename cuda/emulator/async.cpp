@@ -20,6 +20,7 @@ void Batch::start(const Site& site, std::span<const Touch> touches, const void* 
 void Batch::arrive() {
   for (const auto& work : left_) work();
   left_.clear();
+  first_.reset();
   sanitizer::acquire(&token_);
 }
 

@@ -33,7 +33,7 @@ class Batch {
   /// before what the caller does next.
   void arrive();
 
-  const std::optional<Site>& first() const { return first_; }  // piece, or nothing was started
+  const std::optional<Site>& first() const { return first_; }  // piece that nobody waited for
 
  private:
   std::optional<Site> first_;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <array>
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <vector>
@@ -33,9 +33,13 @@ struct Wait {
   std::string (*state)(const void* context) = nullptr;  // what it lacks, for a report
 };
 
-/// A thread's groups of copies, oldest first; the last one is not closed yet.
-using CopyGroups = std::deque<Batch>;
-const Site* forgotten(const CopyGroups& groups);  // a copy of these that nobody waited for
+/// A thread's groups of copies.
+struct Copies {
+  std::list<Batch> groups{1};  // oldest first; the last one is not closed yet
+  std::list<Batch> idle;
+};
+const Site* forgotten(const Copies& copies);        // one that nobody waited for
+void reuse_copies(std::unique_ptr<Copies> copies);  // by threads that come after all that was
 
 struct Thread {
   Grid* grid;
@@ -46,7 +50,7 @@ struct Thread {
   State state = State::ready;
   Wait wait;
   std::unique_ptr<Fiber> fiber;         // from the first resume to the last
-  std::unique_ptr<CopyGroups> copies;   // from the first asynchronous copy on
+  std::unique_ptr<Copies> copies;       // from the first asynchronous copy on
   std::unique_ptr<StoreGroups> stores;  // from the first bulk store on
   bool arrived_in_cluster = false;      // and has not waited
   uint32_t cluster_phase = 0;           // for which it waits then
@@ -98,6 +102,7 @@ struct Block {
   std::array<std::optional<Site>, kMostInCluster> mapped_by;  // peers that know addresses of its memory
   unsigned left = 0;
   bool ended = false;
+  char begin_token = 0;
   Arena arena;
 };
 

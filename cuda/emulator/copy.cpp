@@ -8,8 +8,13 @@
 namespace dehvf::simt {
 namespace {
 
-CopyGroups& groups_of(Thread& thread) {
-  if (!thread.copies) thread.copies = std::make_unique<CopyGroups>(1);
+thread_local std::vector<std::unique_ptr<Copies>> idle_copies;
+
+Copies& copies_of(Thread& thread) {
+  if (thread.copies) return *thread.copies;
+  if (idle_copies.empty()) return *(thread.copies = std::make_unique<Copies>());
+  thread.copies = std::move(idle_copies.back());
+  idle_copies.pop_back();
   return *thread.copies;
 }
 
@@ -30,23 +35,36 @@ void copy_async(const Site& site, void* shared, const void* global, int bytes, i
   demand_shared(site, shared, size_t(bytes), size_t(bytes));
   check(thread, site, global, bytes, valid);
   const Touch touches[] = {{shared, size_t(bytes), true}, {const_cast<void*>(global), size_t(valid), false}};
-  groups_of(thread).back().start(site, touches, __builtin_return_address(0), [=] {
+  copies_of(thread).groups.back().start(site, touches, __builtin_return_address(0), [=] {
     move_bytes(shared, global, size_t(valid));
     fill_bytes(static_cast<char*>(shared) + valid, 0, size_t(bytes - valid));
   });
 }
 
-void close_copies() { groups_of(current()).emplace_back(); }
-
-void wait_for_copies(size_t left) {
-  CopyGroups& groups = groups_of(current());
-  for (; groups.size() > left + 1; groups.pop_front()) groups.front().arrive();
+void close_copies() {
+  Copies& copies = copies_of(current());
+  if (copies.idle.empty()) copies.idle.emplace_back();
+  copies.groups.splice(copies.groups.end(), copies.idle, copies.idle.begin());
 }
 
-const Site* forgotten(const CopyGroups& groups) {
+void wait_for_copies(size_t left) {
+  Copies& copies = copies_of(current());
+  while (copies.groups.size() > left + 1) {
+    copies.groups.front().arrive();
+    copies.idle.splice(copies.idle.end(), copies.groups, copies.groups.begin());
+  }
+}
+
+const Site* forgotten(const Copies& copies) {
   const auto found =
-      std::ranges::find_if(groups, [](const Batch& group) { return group.first().has_value(); });
-  return found == groups.end() ? nullptr : &*found->first();
+      std::ranges::find_if(copies.groups, [](const Batch& group) { return group.first().has_value(); });
+  return found == copies.groups.end() ? nullptr : &*found->first();
+}
+
+void reuse_copies(std::unique_ptr<Copies> copies) {
+  const auto second = std::next(copies->groups.begin());
+  copies->idle.splice(copies->idle.end(), copies->groups, second, copies->groups.end());
+  idle_copies.push_back(std::move(copies));
 }
 
 }  // namespace dehvf::simt

@@ -25,6 +25,7 @@ Fiber::Fiber() {
 }
 
 Fiber::~Fiber() {
+  sanitizer::dismiss(self_);
   sanitizer::unpoison(self_.bottom, self_.size);
   munmap(mapping_, kGuard + kStack);
 }
@@ -45,7 +46,6 @@ void Fiber::resume() {
   switch_stack(&host_saved_, saved_);
   sanitizer::Context known;
   sanitizer::arrive(host_, known);
-  if (left->ended_) sanitizer::close(left->self_);
 }
 
 void Fiber::suspend() {

@@ -70,6 +70,17 @@ std::unique_ptr<Fiber> take_fiber() {
   return fiber;
 }
 
+void reuse_fibers(Block& block) {
+  for (Thread& thread : block.threads)
+    if (thread.fiber) idle_fibers.push_back(std::move(thread.fiber));
+}
+
+void reuse_all(Block& block) {
+  reuse_fibers(block);
+  for (Thread& thread : block.threads)
+    if (thread.copies) reuse_copies(std::move(thread.copies));
+}
+
 }  // namespace
 
 Thread& current() {
@@ -107,16 +118,16 @@ Grid::Grid(const Launch& launch, const std::function<void()>& body) : launch(lau
       resident_.back()->blocks.push_back(std::make_unique<Block>());
     load(*resident_.back());
   }
-  sanitizer::release(&begin_token);
 }
 
 Grid::~Grid() {
   cancelled = true;
   for_each_block([&](Block& block) {
     for (Thread& thread : block.threads)
-      while (thread.fiber) resume(thread);
+      while (thread.fiber && thread.state != State::left) resume(thread);
   });
   sanitizer::acquire(&end_token);
+  for_each_block(reuse_fibers);
 }
 
 void Grid::load(Cluster& cluster) {
@@ -152,6 +163,7 @@ void Grid::load(Block& block) {
     block.threads.push_back({this, &block, &warp, i, i % kLanes, position(i, launch.block)});
   }
   block.arena.reset(launch.shared);
+  sanitizer::release(&block.begin_token);
   ++progress;
 }
 
@@ -180,6 +192,7 @@ void Grid::run_cluster(Cluster& cluster) {
     ++cluster.ended;
     check_ended(*block);
     check_memory(*block);
+    reuse_all(*block);
     if (cluster.ended < cluster.blocks.size()) block->arena.retire();
   }
   if (cluster.ended == cluster.blocks.size())
@@ -237,7 +250,7 @@ const Thread& Grid::resume(Thread& thread) {
 }
 
 void Grid::run_thread(Thread& thread) {
-  sanitizer::acquire(&begin_token);
+  sanitizer::acquire(&thread.block->begin_token);
   try {
     body();
   } catch (const Cancelled&) {
@@ -249,7 +262,8 @@ void Grid::run_thread(Thread& thread) {
 }
 
 void Grid::left(Thread& thread) {
-  idle_fibers.push_back(std::move(thread.fiber));
+  // For the race detector the next one on this stack has to come after this one.
+  if (!sanitizer::sees_races()) idle_fibers.push_back(std::move(thread.fiber));
   ++progress;
   ++thread.block->left;
   thread.warp->left |= 1u << thread.lane;

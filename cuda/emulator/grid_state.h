@@ -26,7 +26,7 @@ struct Grid {
   uint64_t progress = 0;  // steps that were no mere polling
   bool cancelled = false;
   std::exception_ptr failure;
-  char begin_token = 0, end_token = 0, fence_token = 0;
+  char end_token = 0, fence_token = 0;
 
  private:
   void load(Cluster& cluster);

@@ -17,10 +17,10 @@ struct Context {
 };
 
 std::string_view name();  // "none", "address" or "thread"
+bool sees_races();
 
-void open(Context& fiber);   // a fiber begins on the stack [bottom, bottom + size)
-void close(Context& fiber);  // it has ended and is not the running one
-void here(Context& host);    // `host` is the running stack
+void open(Context& fiber);  // a fiber begins on the stack [bottom, bottom + size)
+void here(Context& host);   // `host` is the running stack
 void leave(Context& from, const Context& to, bool forever);  // directly before a switch
 void arrive(Context& self, Context& from);                   // directly behind it
 
@@ -38,7 +38,7 @@ struct Touch {
 /// `agent`, an actor beside the threads that the first touch makes, reads and writes: after what the running
 /// thread did so far, before what follows an acquire of `token`. `code` is the place that a report names.
 void touch(Context& agent, std::span<const Touch> touches, const void* code, void* token);
-void dismiss(Context& agent);
+void dismiss(Context& actor);  // an agent, or a fiber that has ended
 
 void poison(const void* data, size_t bytes);
 void unpoison(const void* data, size_t bytes);

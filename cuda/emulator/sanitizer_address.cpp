@@ -6,11 +6,11 @@
 namespace dehvf::simt::sanitizer {
 
 std::string_view name() { return "address"; }
+bool sees_races() { return false; }
 void open(Context& fiber) {
   unpoison(fiber.bottom, fiber.size);
   fiber.fake = nullptr;
 }
-void close(Context&) {}
 void here(Context&) {}
 void leave(Context& from, const Context& to, bool forever) {
   __sanitizer_start_switch_fiber(forever ? nullptr : &from.fake, to.bottom, to.size);

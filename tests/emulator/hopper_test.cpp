@@ -146,7 +146,8 @@ TEST(HopperReports, ABlockThatEndsWhileAPeerUsesItsMemory) {
       Barriers& b = shared<Barriers>();
       ptx::cluster_arrive();
       ptx::cluster_wait();
-      ptx::cluster_map(&b, 1 - ptx::cluster_rank())->word = 5;
+      Barriers* const peer = ptx::cluster_map(&b, 1 - ptx::cluster_rank());
+      if (threadIdx.x == 0) peer->word = 5;
       if (!last_barrier) return;
       ptx::cluster_arrive();
       ptx::cluster_wait();

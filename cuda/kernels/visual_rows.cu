@@ -1,307 +1,249 @@
-// The visual rows (core/ops/visual_rows.h) as products of whole matrices and one kernel between them.
-//
-// With P = [x basis | x . bias] and z' = [z | 1], the image term in the coordinates of `rank`, a token t of a
-// sample with an image sees
-//   s_tj = x_t . slot_key_j + lambda P_t . z'_kj        (image term for j < N)      a_tj = mask f(s_tj)
-//   y_t  = scale (sum_j a_tj slot_value_j + lambda M_t [basis | bias]^T),           M_t = sum_(j < N) a_tj
-//   z'_vj
-// Rows that are written out have no basis: then P = x, z' = z is the term and M is added as it is. Backward
-// is alike:
-//   ds_tj = f'(s_tj) mask scale (dy_t . slot_value_j + lambda Q_t . z'_vj),         Q = [dy basis | dy .
-//   bias] dx = ds slot_keys + lambda K [basis | bias]^T,                                  K_t = sum_(j < N)
-//   ds_tj z'_kj dslot_keys = ds^T x, dslot_values = scale a^T dy, d[basis | bias] = lambda (x^T K + scale
-//   dy^T M) dz_k = lambda ds_N^T P, dz_v = lambda scale a_N^T Q, over the samples of an image in their order
-// What stands under 'P', 'M' ... are f32 matrices of the width `rank` and, where there is a basis, a column
-// of their own.
-#include "core/ops/matmul.h"
-#include "core/ops/visual_rows.h"
-#include "cuda/activation.cuh"
-#include "cuda/dropout.cuh"
-#include "cuda/element.cuh"
-#include "cuda/launch.cuh"
-#include "cuda/shared.cuh"
+// The visual rows by tiles of 64 x 64: a block of threads owns 64 tokens of one sample by 64 slots (scores,
+// slopes) or by 64 columns (mixtures), or 64 terms of an image by 64 columns (their gradients); a thread owns
+// 4 x 4 elements and keeps their sums in f32. What stands under the names is said in
+// cuda/kernels/visual_rows.cuh.
+#include "cuda/kernels/visual_rows.cuh"
+#include "cuda/load.cuh"
 
 namespace dehvf::cuda {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kTile = 64, kDepth = 16, kOwn = 4, kAcross = kTile / kOwn, kThreads = kAcross * kAcross;
 
-// What all kernels need to know of the rows; z are the image terms of one side.
-struct Rows {
-  const int32_t *offsets, *image_of, *positions;  // positions may be null
-  const int64_t* ids;
-  int samples, slots, terms, rank;
-  bool factored;
-  float lambda, scale;
-  Activation activation;
-  bool drops;
-  DropoutDraw draw;
+struct Tiles {
+  alignas(16) float a[kDepth][kTile + 4];  // 4 more: whole packs, and filled along k without many conflicts
+  alignas(16) float b[kDepth][kTile + 4];
 };
 
-// A token's place: its sample's image, or -1, and what names its dropout.
-struct Token {
+// tile[k][i] = element(i, k0 + k) for a thread's share; kByK says along which index memory is contiguous.
+template <bool kByK, class Element>
+__device__ void fill_tile(float (&tile)[kDepth][kTile + 4], int64_t k0, int64_t depth,
+                          const Element& element) {
+#pragma unroll
+  for (int part = 0; part < kTile * kDepth / kThreads; ++part) {
+    const int at = int(threadIdx.x) + part * kThreads;
+    const int i = kByK ? at / kDepth : at % kTile, k = kByK ? at % kDepth : at / kTile;
+    tile[k][i] = k0 + k < depth ? element(i, k0 + k) : 0.0f;
+  }
+}
+
+// sum[i][j] += over k < depth of a(row, k) b(column, k), for the thread's rows and columns of the block's 64
+// each; a and b are asked for those alone and give 0 outside. All threads call it.
+template <bool kAByK, bool kBByK, class A, class B>
+__device__ void add_product(float (&sum)[kOwn][kOwn], int64_t depth, const A& a, const B& b) {
+  auto& tiles = shared<Tiles>();
+  const int column = int(threadIdx.x) % kAcross * kOwn, row = int(threadIdx.x) / kAcross * kOwn;
+  for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
+    __syncthreads();
+    fill_tile<kAByK>(tiles.a, k0, depth, a);
+    fill_tile<kBByK>(tiles.b, k0, depth, b);
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < kDepth; ++k) {
+      const Pack<float, kOwn> left = load<kOwn>(&tiles.a[k][row]), right = load<kOwn>(&tiles.b[k][column]);
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+        for (int j = 0; j < kOwn; ++j) sum[i][j] += left.items[i] * right.items[j];
+    }
+  }
+}
+
+// Up to 64 tokens of one sample.
+struct Run {
+  int64_t begin, end;
   int image;
-  uint64_t id, key;
-  uint32_t position;
+  int sample;  // -1: this block has none
 };
 
-__device__ Token token_at(const Rows& rows, int64_t token) {
-  const int sample = sample_of(rows.offsets, rows.samples, token);
-  Token found{rows.image_of[sample], 0, 0, 0};
-  if (rows.drops) {
-    found.id = uint64_t(rows.ids[sample]);
-    found.key = dropout_key(rows.draw);
-    found.position = uint32_t(rows.positions ? rows.positions[token] : int32_t(token - rows.offsets[sample]));
+// The index-th run of all samples.
+__device__ Run run_at(const Rows& rows, int64_t index) {
+  for (int s = 0; s < rows.samples; ++s) {
+    const int64_t begin = rows.offsets[s], end = rows.offsets[s + 1],
+                  count = (end - begin + kTile - 1) / kTile;
+    if (index < count) {
+      const int64_t first = begin + index * kTile;
+      return {first, first + kTile < end ? first + kTile : end, rows.image_of[s], s};
+    }
+    index -= count;
   }
-  return found;
+  return {0, 0, -1, -1};
 }
+// At least as many as there are: offsets stand on the device.
+unsigned most_runs(int64_t tokens, int samples) { return unsigned((tokens + kTile - 1) / kTile + samples); }
+unsigned tiles(int64_t count) { return unsigned((count + kTile - 1) / kTile); }
 
-__device__ float dropout_factor(const Rows& rows, const Token& token, int slot) {
-  if (!rows.drops) return 1;
-  return dropout_factors(rows.draw, token.key, token.id, token.position, uint32_t(slot / 4)).of[slot % 4];
-}
-
-__device__ float value_of(const Rows& rows, float score) {
-  return visit_activation(rows.activation, [&](auto kind) { return Activated<kind()>{}(score); });
-}
-__device__ float slope_of(const Rows& rows, float score) {
-  return visit_activation(rows.activation, [&](auto kind) { return ActivationSlope<kind()>{}(score); });
-}
-
-// projected . z'_j, for the term j of an image.
-template <class Z>
-__device__ float image_term(const Rows& rows, const float* projected, const float* column, const Z* z) {
-  float sum = 0;
-  for (int r = 0; r < rows.rank; ++r) sum += projected[r] * widened(z[r]);
-  return rows.factored ? sum + *column : sum;
-}
-
-// mixed_t = sum over the terms of an image of weight_tj z'_j; zero for tokens without one. The weights of the
-// token stand in global memory and are visible to the whole block.
-template <class Z>
-__device__ void mix(const Rows& rows, int64_t token, int image, const float* weights, const Z* z,
-                    float* mixed, float* column) {
-  const Z* const terms = z + int64_t(image < 0 ? 0 : image) * rows.terms * rows.rank;
-  const int used = image < 0 ? 0 : rows.terms;
-  for (int r = int(threadIdx.x); r < rows.rank; r += kThreads) {
-    float sum = 0;
-    for (int j = 0; j < used; ++j) sum += weights[j] * widened(terms[int64_t(j) * rows.rank + r]);
-    mixed[token * rows.rank + r] = sum;
+// body(token, slot, what the image adds: lambda P_t . z'_j or 0, dropout's factor) for the thread's elements.
+template <class Z, class Body>
+__device__ void for_scores(const Rows& rows, const float* projected, const float* column, const Z* z,
+                           const Body& body) {
+  const Run run = run_at(rows, blockIdx.x);
+  if (run.sample < 0) return;
+  const int64_t slot0 = int64_t(blockIdx.y) * kTile;
+  float sum[kOwn][kOwn] = {};
+  if (run.image >= 0 && slot0 < rows.terms) {
+    const Z* const terms = z + int64_t(run.image) * rows.terms * rows.rank;
+    add_product<true, true>(
+        sum, rows.rank,
+        [&](int i, int64_t k) {
+          return run.begin + i < run.end ? projected[(run.begin + i) * rows.rank + k] : 0.0f;
+        },
+        [&](int j, int64_t k) {
+          return slot0 + j < rows.terms ? widened(terms[(slot0 + j) * rows.rank + k]) : 0.0f;
+        });
   }
-  if (rows.factored && threadIdx.x == 0) {
-    float sum = 0;
-    for (int j = 0; j < used; ++j) sum += weights[j];
-    column[token] = sum;
+  const int64_t slot = slot0 + int(threadIdx.x) % kAcross * kOwn;
+  const uint64_t key = rows.drops ? dropout_key(rows.draw) : 0;
+  const uint64_t id = rows.drops ? uint64_t(rows.ids[run.sample]) : 0;
+  for (int i = 0; i < kOwn; ++i) {
+    const int64_t token = run.begin + int(threadIdx.x) / kAcross * kOwn + i;
+    if (token >= run.end) break;
+    DropoutFactors factors{{1, 1, 1, 1}};
+    if (rows.drops) {
+      const int position = rows.positions ? rows.positions[token] : int(token - rows.offsets[run.sample]);
+      factors = dropout_factors(rows.draw, key, id, uint32_t(position), uint32_t(slot / 4));
+    }
+    for (int j = 0; j < kOwn && slot + j < rows.slots; ++j) {
+      const bool seen = run.image >= 0 && slot + j < rows.terms;
+      const float term = seen ? sum[i][j] + (rows.factored ? column[token] : 0.0f) : 0.0f;
+      body(token, slot + j, rows.lambda * term, factors.of[j]);
+    }
   }
 }
 
-// scores += the image's part, weights = mask f(scores), mixed = M.
 template <class Z>
-__global__ void visual_rows_middle_kernel(Rows rows, const float* projected, const float* projected_column,
-                                          const Z* keys, const Z* values, float* scores, float* weights,
-                                          float* mixed, float* mixed_column) {
-  const int64_t t = blockIdx.x;
-  const Token token = token_at(rows, t);
-  const Z* const terms = keys + int64_t(token.image < 0 ? 0 : token.image) * rows.terms * rows.rank;
-  for (int j = int(threadIdx.x); j < rows.slots; j += kThreads) {
-    float& score = scores[t * rows.slots + j];
-    if (token.image >= 0 && j < rows.terms)
-      score += rows.lambda * image_term(rows, projected + t * rows.rank, projected_column + t,
-                                        terms + int64_t(j) * rows.rank);
-    const float factor = dropout_factor(rows, token, j);
-    weights[t * rows.slots + j] = factor == 0 ? 0.0f : factor * value_of(rows, score);
-  }
-  __syncthreads();
-  if (mixed) mix(rows, t, token.image, weights + t * rows.slots, values, mixed, mixed_column);
+__global__ void visual_rows_scores_kernel(Rows rows, const float* projected, const float* column,
+                                          const Z* keys, float* scores, float* weights) {
+  for_scores(rows, projected, column, keys, [&](int64_t token, int64_t slot, float term, float factor) {
+    const int64_t at = token * rows.slots + slot;
+    const float score = scores[at] + term;
+    scores[at] = score;
+    weights[at] = factor == 0 ? 0.0f : factor * value_of(rows, score);
+  });
 }
 
-// slopes hold dy slot_values^T and become ds; weights and both mixtures (K with the keys, M with the values)
-// are made again.
 template <class Z>
-__global__ void visual_rows_slopes_kernel(Rows rows, const float* projected, const float* projected_column,
-                                          const Z* keys, const Z* values, const float* scores, float* slopes,
-                                          float* weights, float* mixed_keys, float* mixed_keys_column,
-                                          float* mixed_values, float* mixed_values_column) {
-  const int64_t t = blockIdx.x;
-  const Token token = token_at(rows, t);
-  const Z* const terms = values + int64_t(token.image < 0 ? 0 : token.image) * rows.terms * rows.rank;
-  for (int j = int(threadIdx.x); j < rows.slots; j += kThreads) {
-    const int64_t at = t * rows.slots + j;
-    float slope = slopes[at];
-    if (token.image >= 0 && j < rows.terms)
-      slope += rows.lambda * image_term(rows, projected + t * rows.rank, projected_column + t,
-                                        terms + int64_t(j) * rows.rank);
-    const float factor = dropout_factor(rows, token, j), score = scores[at];
+__global__ void visual_rows_score_slopes_kernel(Rows rows, const float* projected, const float* column,
+                                                const Z* values, const float* scores, float* slopes,
+                                                float* weights) {
+  for_scores(rows, projected, column, values, [&](int64_t token, int64_t slot, float term, float factor) {
+    const int64_t at = token * rows.slots + slot;
+    const float score = scores[at], slope = slopes[at] + term;
     slopes[at] = factor == 0 ? 0.0f : factor * rows.scale * slope * slope_of(rows, score);
     weights[at] = factor == 0 ? 0.0f : factor * value_of(rows, score);
-  }
-  __syncthreads();
-  if (!mixed_keys) return;
-  mix(rows, t, token.image, slopes + t * rows.slots, keys, mixed_keys, mixed_keys_column);
-  mix(rows, t, token.image, weights + t * rows.slots, values, mixed_values, mixed_values_column);
-}
-
-// dz_ij = factor sum over the tokens of the image's samples, in order, of weight_tj projected_t. A block owns
-// one term of one image, each thread every blockDim-th column.
-__global__ void visual_rows_terms_kernel(Rows rows, const float* weights, const float* projected,
-                                         float factor, float* gradient) {
-  const int image = int(blockIdx.y), j = int(blockIdx.x);
-  for (int r = int(threadIdx.x); r < rows.rank; r += kThreads) {
-    float sum = 0;
-    for (int s = 0; s < rows.samples; ++s)
-      if (rows.image_of[s] == image)
-        for (int64_t t = rows.offsets[s]; t < rows.offsets[s + 1]; ++t)
-          sum += weights[t * rows.slots + j] * projected[t * rows.rank + r];
-    gradient[(int64_t(image) * rows.terms + j) * rows.rank + r] = factor * sum;
-  }
-}
-
-float* data_of(const Tensor& x) { return x.defined() ? x.data<float>() : nullptr; }
-
-// A matrix in the coordinates of the image terms: `rank` columns and, with a basis, the column that stands
-// for the bias.
-struct Coordinates {
-  Tensor matrix, column;
-};
-
-class Images {
- public:
-  Images(const VisualRowsTensors& rows, const VisualRowsPlan& plan, Device device)
-      : rows_(rows), present_(rows.image_keys.defined() && rows.image_keys.count() > 0), device_(device) {
-    const bool drops = plan.dropout.rate > 0;
-    const auto integers = [](const Tensor& x) { return x.defined() ? x.data<int32_t>() : nullptr; };
-    on_device = {integers(plan.sample_offsets),
-                 integers(plan.image_of),
-                 drops ? integers(plan.dropout.positions) : nullptr,
-                 drops ? plan.dropout.sample_ids.data<int64_t>() : nullptr,
-                 int(plan.image_of.count()),
-                 int(rows.slot_keys.size(0)),
-                 present_ ? int(rows.image_keys.size(1)) : 0,
-                 present_ ? int(rows.image_keys.size(2)) : 0,
-                 rows.basis.defined(),
-                 float(plan.lambda),
-                 float(plan.scale),
-                 plan.activation,
-                 drops,
-                 drops ? dropout_draw(plan.dropout) : DropoutDraw{}};
-  }
-
-  bool present() const { return present_; }
-
-  Coordinates empty(int64_t tokens) const {
-    if (!present_) return {};
-    return {Tensor({tokens, on_device.rank}, DType::f32, device_),
-            on_device.factored ? Tensor({tokens, 1}, DType::f32, device_) : Tensor()};
-  }
-
-  // x [basis | bias], or x itself.
-  Coordinates project(const Tensor& x) const {
-    if (!present_) return {};
-    if (!on_device.factored) return {cast(x, DType::f32), {}};
-    const Coordinates result = empty(x.size(0));
-    matmul_into(x, rows_.basis, result.matrix);
-    matmul_into(x, bias_column(), result.column);
-    return result;
-  }
-
-  // sum += factor mixed [basis | bias]^T
-  void add_to(const Tensor& sum, const Coordinates& mixed, double factor) const {
-    if (!present_) return;
-    if (!on_device.factored) return add_into(mixed.matrix, sum, factor);
-    matmul_into(mixed.matrix, rows_.basis, sum, {.transpose_b = true, .alpha = factor, .accumulate = true});
-    matmul_into(mixed.column, bias_column(), sum, {.transpose_b = true, .alpha = factor, .accumulate = true});
-  }
-
-  // basis_grad += factor x^T mixed, and the same for the bias; whichever is wanted.
-  void add_shared(const Tensor& x, const Coordinates& mixed, double factor, bool accumulate,
-                  const VisualRowsTensors& grads) const {
-    const MatmulOptions options{.transpose_a = true, .alpha = factor, .accumulate = accumulate};
-    if (grads.basis) matmul_into(x, mixed.matrix, grads.basis, options);
-    if (grads.bias) matmul_into(x, mixed.column, grads.bias.reshape({grads.bias.count(), 1}), options);
-  }
-
-  // Calls fn(keys, values) with pointers to the image terms' elements.
-  template <class Fn>
-  void visit(const Fn& fn) const {
-    if (!present_) return fn(static_cast<const float*>(nullptr), static_cast<const float*>(nullptr));
-    visit_element("visual_rows", rows_.image_keys.dtype(), [&]<class Z>(std::type_identity<Z>) {
-      fn(static_cast<const Z*>(rows_.image_keys.raw()), static_cast<const Z*>(rows_.image_values.raw()));
-    });
-  }
-
-  Rows on_device;
-
- private:
-  Tensor bias_column() const { return rows_.bias.reshape({rows_.bias.count(), 1}); }
-
-  const VisualRowsTensors& rows_;
-  bool present_;
-  Device device_;
-};
-
-void forward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& output,
-             const Tensor& scores) {
-  const int64_t tokens = x.size(0);
-  const Images images(rows, plan, x.device());
-  matmul_into(x, rows.slot_keys, scores, {.transpose_b = true});
-  const Coordinates projected = images.project(x), mixed = images.empty(tokens);
-  const Tensor weights(scores.shape(), DType::f32, x.device());
-  images.visit([&]<class Z>(const Z* keys, const Z* values) {
-    launch({"visual_rows_middle"}, dim3(unsigned(tokens)), dim3(kThreads), 0, current_stream(x.device()),
-           visual_rows_middle_kernel<Z>, images.on_device, data_of(projected.matrix),
-           data_of(projected.column), keys, values, scores.data<float>(), weights.data<float>(),
-           data_of(mixed.matrix), data_of(mixed.column));
   });
-  const Tensor sum = output.dtype() == DType::f32 ? output : Tensor(output.shape(), DType::f32, x.device());
-  matmul_into(weights, rows.slot_values, sum, {.alpha = plan.scale});
-  images.add_to(sum, mixed, plan.scale * plan.lambda);
-  if (output.dtype() != DType::f32) run<Cast>(x.device().kind, sum, output);
 }
 
-void backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
-              const Tensor& scores, const Tensor& dy, const Tensor& dx, const VisualRowsTensors& grads) {
-  const int64_t tokens = dy.size(0);
-  const Stream stream = current_stream(dy.device());
-  const Images images(rows, plan, dy.device());
-  const Tensor slopes(scores.shape(), DType::f32, dy.device()),
-      weights(scores.shape(), DType::f32, dy.device());
-  matmul_into(dy, rows.slot_values, slopes, {.transpose_b = true});
-  const Coordinates projected = images.project(dy), mixed_keys = images.empty(tokens),
-                    mixed_values = images.empty(tokens);
-  images.visit([&]<class Z>(const Z* keys, const Z* values) {
-    launch({"visual_rows_slopes"}, dim3(unsigned(tokens)), dim3(kThreads), 0, stream,
-           visual_rows_slopes_kernel<Z>, images.on_device, data_of(projected.matrix),
-           data_of(projected.column), keys, values, scores.data<float>(), slopes.data<float>(),
-           weights.data<float>(), data_of(mixed_keys.matrix), data_of(mixed_keys.column),
-           data_of(mixed_values.matrix), data_of(mixed_values.column));
-  });
-  if (dx) {
-    matmul_into(slopes, rows.slot_keys, dx);
-    images.add_to(dx, mixed_keys, plan.lambda);
-  }
-  if (grads.slot_keys) matmul_into(slopes, x, grads.slot_keys, {.transpose_a = true});
-  if (grads.slot_values)
-    matmul_into(weights, dy, grads.slot_values, {.transpose_a = true, .alpha = plan.scale});
-  if (!images.present()) {
-    for (const Tensor& grad : {grads.image_keys, grads.image_values, grads.basis, grads.bias})
-      if (grad) fill(grad, 0);
-    return;
-  }
-  const auto terms = [&](const Tensor& along, const Tensor& of, double factor, const Tensor& gradient) {
-    launch({"visual_rows_terms"}, dim3(unsigned(gradient.size(1)), unsigned(gradient.size(0))),
-           dim3(kThreads), 0, stream, visual_rows_terms_kernel, images.on_device, along.data<float>(),
-           of.data<float>(), float(factor), gradient.data<float>());
+// mixed_t = sum over the terms of the token's image of weight_tj z'_j; zero for tokens without one.
+template <class Z>
+__global__ void visual_rows_mix_kernel(Rows rows, const float* weights, const Z* z, float* mixed,
+                                       float* mixed_column) {
+  const Run run = run_at(rows, blockIdx.x);
+  if (run.sample < 0) return;
+  const int64_t column0 = int64_t(blockIdx.y) * kTile;
+  const int terms = run.image < 0 ? 0 : rows.terms;
+  const Z* const from = z + int64_t(run.image < 0 ? 0 : run.image) * rows.terms * rows.rank;
+  const auto weight = [&](int i, int64_t j) {
+    return run.begin + i < run.end ? weights[(run.begin + i) * rows.slots + j] : 0.0f;
   };
-  if (grads.image_keys) terms(slopes, images.project(x).matrix, plan.lambda, grads.image_keys);
-  if (grads.image_values) terms(weights, projected.matrix, plan.lambda * plan.scale, grads.image_values);
-  if (grads.basis || grads.bias) {
-    images.add_shared(x, mixed_keys, plan.lambda, false, grads);
-    images.add_shared(dy, mixed_values, plan.lambda * plan.scale, true, grads);
+  float sum[kOwn][kOwn] = {};
+  add_product<true, false>(sum, terms, weight, [&](int c, int64_t j) {
+    return column0 + c < rows.rank ? widened(from[j * rows.rank + column0 + c]) : 0.0f;
+  });
+  for (int i = 0; i < kOwn; ++i)
+    for (int j = 0; j < kOwn; ++j) {
+      const int64_t token = run.begin + int(threadIdx.x) / kAcross * kOwn + i;
+      const int64_t c = column0 + int(threadIdx.x) % kAcross * kOwn + j;
+      if (token < run.end && c < rows.rank) mixed[token * rows.rank + c] = sum[i][j];
+    }
+  if (!rows.factored || column0 > 0) return;
+  for (int64_t token = run.begin + threadIdx.x; token < run.end; token += kThreads) {
+    float total = 0;
+    for (int j = 0; j < terms; ++j) total += weights[token * rows.slots + j];
+    mixed_column[token] = total;
   }
 }
 
-const Provide<VisualRowsForward> provide_forward{{kKernelDevice}, forward};
-const Provide<VisualRowsBackward> provide_backward{{kKernelDevice}, backward};
+// dz_ij = factor sum over the tokens of the image's samples, in order, of weight_tj projected_t.
+__global__ void visual_rows_term_sums_kernel(Rows rows, const float* weights, const float* projected,
+                                             float factor, float* gradient) {
+  const int64_t term0 = int64_t(blockIdx.x) * kTile, column0 = int64_t(blockIdx.y) * kTile;
+  const int image = int(blockIdx.z);
+  float sum[kOwn][kOwn] = {};
+  for (int s = 0; s < rows.samples; ++s) {
+    if (rows.image_of[s] != image) continue;
+    const int64_t begin = rows.offsets[s];
+    add_product<false, false>(
+        sum, rows.offsets[s + 1] - begin,
+        [&](int j, int64_t t) {
+          return term0 + j < rows.terms ? weights[(begin + t) * rows.slots + term0 + j] : 0.0f;
+        },
+        [&](int c, int64_t t) {
+          return column0 + c < rows.rank ? projected[(begin + t) * rows.rank + column0 + c] : 0.0f;
+        });
+  }
+  for (int i = 0; i < kOwn; ++i)
+    for (int j = 0; j < kOwn; ++j) {
+      const int64_t term = term0 + int(threadIdx.x) / kAcross * kOwn + i;
+      const int64_t c = column0 + int(threadIdx.x) % kAcross * kOwn + j;
+      if (term < rows.terms && c < rows.rank)
+        gradient[(image * int64_t(rows.terms) + term) * rows.rank + c] = factor * sum[i][j];
+    }
+}
+
+dim3 grid_for(const Images& images, const Tensor& scores, int64_t columns) {
+  return dim3(most_runs(scores.size(0), images.on_device.samples), tiles(columns));
+}
+
+template <class Z>
+void mix(const Images& images, const Tensor& weights, const Z* z, const Coordinates& mixed) {
+  if (!images.present()) return;
+  launch({"visual_rows_mix"}, grid_for(images, weights, images.on_device.rank), dim3(kThreads), 0,
+         images.stream(), visual_rows_mix_kernel<Z>, images.on_device, weights.data<float>(), z,
+         data_of(mixed.matrix), data_of(mixed.column));
+}
+
+void forward(const Images& images, const Coordinates& projected, const Tensor& scores, const Tensor& weights,
+             const Coordinates& mixed) {
+  images.visit([&]<class Z>(const Z* keys, const Z* values) {
+    launch({"visual_rows_scores"}, grid_for(images, scores, images.on_device.slots), dim3(kThreads), 0,
+           images.stream(), visual_rows_scores_kernel<Z>, images.on_device, data_of(projected.matrix),
+           data_of(projected.column), keys, scores.data<float>(), weights.data<float>());
+    mix(images, weights, values, mixed);
+  });
+}
+
+void backward(const Images& images, const Coordinates& projected, const Tensor& scores, const Tensor& slopes,
+              const Tensor& weights, const Coordinates& mixed_keys, const Coordinates& mixed_values) {
+  images.visit([&]<class Z>(const Z* keys, const Z* values) {
+    launch({"visual_rows_score_slopes"}, grid_for(images, scores, images.on_device.slots), dim3(kThreads), 0,
+           images.stream(), visual_rows_score_slopes_kernel<Z>, images.on_device, data_of(projected.matrix),
+           data_of(projected.column), values, scores.data<float>(), slopes.data<float>(),
+           weights.data<float>());
+    mix(images, slopes, keys, mixed_keys);
+    mix(images, weights, values, mixed_values);
+  });
+}
+
+void terms(const Images& images, const Tensor& along, const Tensor& of, double factor,
+           const Tensor& gradient) {
+  const dim3 grid(tiles(gradient.size(1)), tiles(gradient.size(2)), unsigned(gradient.size(0)));
+  launch({"visual_rows_term_sums"}, grid, dim3(kThreads), 0, images.stream(), visual_rows_term_sums_kernel,
+         images.on_device, along.data<float>(), of.data<float>(), float(factor), gradient.data<float>());
+}
+
+constexpr VisualRowsMiddle kMiddle{forward, backward, terms};
+
+const Provide<VisualRowsForward> provide_forward{
+    {kKernelDevice},
+    [](const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& output,
+       const Tensor& scores) { visual_rows_forward(kMiddle, x, rows, plan, output, scores); }};
+const Provide<VisualRowsBackward> provide_backward{
+    {kKernelDevice},
+    [](const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& scores,
+       const Tensor& dy, const Tensor& dx, const VisualRowsTensors& grads) {
+      visual_rows_backward(kMiddle, x, rows, plan, scores, dy, dx, grads);
+    }};
 
 }  // namespace
 }  // namespace dehvf::cuda

@@ -30,7 +30,7 @@ const std::vector<Case> kCases = {
     {"written out, surplus slots", 24, 10, 3, 7, 0, {0, 5, 6, 18}, {2, -1, 0}},
     {"written out, dropout, gelu", 17, 6, 1, 6, 0, {0, 9}, {0}, 0.5, Activation::gelu},
     {"no image anywhere", 16, 5, 0, 0, 3, {0, 4, 9}, {-1, -1}},
-    {"more slots than threads", 8, 150, 1, 140, 130, {0, 6}, {0}},
+    {"more slots, columns and tokens than a tile has", 8, 150, 2, 140, 130, {0, 70, 72, 75}, {1, -1, 0}},
 };
 
 struct Inputs {

@@ -2,6 +2,7 @@
 
 #include "autograd/ops/attention.h"
 #include "autograd/ops/elementwise.h"
+#include "autograd/ops/fuser.h"
 #include "autograd/ops/rows.h"
 #include "autograd/ops/softmax.h"
 
@@ -22,6 +23,18 @@ Tensor make_spans(const FuserConfig& config, int64_t images, std::span<const int
                     int32_t(image * config.levels + group_for[size_t(first)] * per_group), per_group});
     }
   return tensor_of(spans, device).reshape({int64_t(spans.size()) / 4, 4});
+}
+
+FuserPlan make_plan(const FuserConfig& config, std::span<const int> group_for) {
+  FuserPlan plan{.positions = config.positions, .heads = config.heads, .first_level = {}, .eps = kEps};
+  for (int group : group_for) plan.first_level.push_back(group * (config.levels / config.groups));
+  return plan;
+}
+
+std::vector<Tensor> values_of(std::span<const Variable> variables) {
+  std::vector<Tensor> values;
+  for (const Variable& variable : variables) values.push_back(variable.value());
+  return values;
 }
 
 }  // namespace
@@ -84,12 +97,30 @@ Variable Fuser::queries(int64_t images) const {
   return gather_rows(query_(embedded), tensor_of(repeat, device));
 }
 
+std::vector<Variable> Fuser::behind_keys() const {
+  std::vector<Variable> result{layer_embedding_, position_embedding_};
+  const auto add = [&](const auto&... maps) { (result.insert(result.end(), {maps.weight, maps.bias}), ...); };
+  add(embed_hidden_, embed_out_, query_);
+  for (const auto& block : blocks_)
+    add(block->q, block->k, block->v, block->o, block->attention_norm, block->up, block->down,
+        block->mlp_norm);
+  add(weights_);
+  return result;
+}
+
 Variable Fuser::operator()(const Variable& class_tokens, std::span<const int> group_for) const {
-  const int64_t images = class_tokens.shape()[0], width = config_.width, heads = config_.heads,
-                dim = width / heads;
-  const Tensor spans = make_spans(config_, images, group_for, class_tokens.device());
+  const Variable keys = keys_(class_tokens);
+  const std::vector<Variable> parameters = behind_keys();
+  const FuserPlan plan = make_plan(config_, group_for);
+  const bool in_one = fuser_fits(keys.value(), values_of(parameters), plan);
+  return in_one ? fuser(keys, parameters, plan) : composed(keys, group_for);
+}
+
+Variable Fuser::composed(const Variable& keys, std::span<const int> group_for) const {
+  const int64_t images = keys.shape()[0], width = config_.width, heads = config_.heads, dim = width / heads;
+  const Tensor spans = make_spans(config_, images, group_for, keys.device());
   const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(dim))};
-  const Variable levels = reshape(keys_(class_tokens), {images * config_.levels, width});
+  const Variable levels = reshape(keys, {images * config_.levels, width});
   Variable q = queries(images);
   for (const auto& block : blocks_) {
     const auto by_head = [&](const Variable& x) { return reshape(x, {x.shape()[0], heads, dim}); };

@@ -41,7 +41,9 @@ class Fuser : public Module {
     LayerNorm mlp_norm;
   };
 
-  Variable queries(int64_t images) const;  // [images * layers * positions, width]
+  Variable composed(const Variable& keys, std::span<const int> group_for) const;
+  std::vector<Variable> behind_keys() const;  // the parameters as core/ops/fuser.h wants them
+  Variable queries(int64_t images) const;     // [images * layers * positions, width]
 
   FuserConfig config_;
   Parameter layer_embedding_, position_embedding_;

@@ -37,6 +37,10 @@ class LayerNorm : public Module {
     describer.parameter("bias", bias);
   }
   Variable operator()(const Variable& x) const { return layer_norm(x, weight, bias, eps_); }
+  /// The norm of x + residual, beside that sum.
+  AddedNorm operator()(const Variable& x, const Variable& residual) const {
+    return add_layer_norm(x, residual, weight, bias, eps_);
+  }
   double eps() const { return eps_; }
 
   Parameter weight, bias;

@@ -99,8 +99,7 @@ Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor&
   const Variable u = block.norm1(x);
   const Variable attended = attention(heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
                                       {.causal = false, .scale = 1 / std::sqrt(double(dim))});
-  const Variable h = add(x, block.out(reshape(attended, x.shape())));
-  const Variable w = block.norm2(h);
+  const auto [h, w] = block.norm2(x, block.out(reshape(attended, x.shape())));
   Variable out = add(h, block.fc2(activate(block.fc1(w), config_.activation)));
   return adapters ? add(out, (*adapters)(w, layer, dropout)) : out;
 }

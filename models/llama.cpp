@@ -182,8 +182,9 @@ Variable Llama::run_block(const Variable& x, const ImageState& state, const Fusi
                           const ForwardOptions& options) const {
   const Block& block = *blocks_[size_t(context.layer)];
   const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
-  const Variable h = add(residual, attend(block, x, state, fusion, context, selection, options));
-  return add(h, feed_forward(block, h, state, fusion, context, options));
+  const auto [h, u] = add_rms_norm(residual, attend(block, x, state, fusion, context, selection, options),
+                                   block.post_norm, config_.norm_eps);
+  return add(h, feed_forward(block, u, state, fusion, context, options));
 }
 
 Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state,
@@ -223,10 +224,9 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
       block.o);
 }
 
-Variable Llama::feed_forward(const Block& block, const Variable& h, const ImageState& state,
+Variable Llama::feed_forward(const Block& block, const Variable& u, const ImageState& state,
                              const FusionOperator* fusion, const BlockContext& context,
                              const ForwardOptions& options) const {
-  const Variable u = rms_norm(h, block.post_norm, config_.norm_eps);
   const auto gate_up = linears(u, {block.gate, block.up});
   Variable out = linear(swiglu(gate_up[0], gate_up[1]), block.down);
   if (!fusion) return out;

@@ -6,7 +6,6 @@
 
 #include "core/device_report.h"
 #include "core/ops/elementwise.h"
-#include "core/ops/fuser.h"
 #include "core/ops/norm.h"
 
 namespace dehvf {
@@ -42,15 +41,6 @@ TEST(CudaRegistry, HoldsTheKernelsThatWereBuilt) {
     EXPECT_TRUE(std::ranges::any_of(kernel_catalog(), [&](const auto& entry) {
       return entry.first == wanted && entry.second == KernelKey{DeviceKind::cuda};
     })) << wanted;
-}
-
-// But for the fuser in one op, which the CPU composes of others (layers/fusion/fuser.h).
-TEST(CudaRegistry, OffersNoKernelThatTheCpuLacks) {
-  for (const auto& [kernel, key] : kernel_catalog())
-    if (kernel != FuserForward::name && kernel != FuserBackward::name)
-      EXPECT_TRUE(std::ranges::any_of(kernel_catalog(), [&, name = kernel](const auto& entry) {
-        return entry.first == name && entry.second == KernelKey{DeviceKind::cpu};
-      })) << kernel;
 }
 
 }  // namespace

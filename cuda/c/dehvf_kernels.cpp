@@ -32,7 +32,7 @@ int guarded(const dehvf_place& place, const Body& body) {
   }
 }
 
-DType dtype_of_call(dehvf_dtype dtype) {
+DType dtype_of_call(int dtype) {
   switch (dtype) {
     case DEHVF_F32:
       return DType::f32;
@@ -41,7 +41,7 @@ DType dtype_of_call(dehvf_dtype dtype) {
     case DEHVF_F16:
       return DType::f16;
   }
-  fail<DTypeError>("dtype ", int(dtype), ": wanted DEHVF_F32, DEHVF_BF16 or DEHVF_F16");
+  fail<DTypeError>("dtype ", dtype, ": wanted DEHVF_F32, DEHVF_BF16 or DEHVF_F16");
 }
 
 // The caller's memory as tensors.

@@ -29,7 +29,7 @@ const char* dehvf_error(void);
  * `causal` query i of a span sees its first k count - q count + i + 1 keys. Rows in no span become zero,
  * their lse minus infinity. */
 typedef struct {
-  dehvf_dtype dtype; /* of q, k, v, out and their gradients */
+  int dtype; /* a dehvf_dtype: of q, k, v, out and their gradients */
   int64_t q_rows, k_rows, heads, kv_heads, dim, span_count;
   int causal;
   double scale;          /* of the scores, usually 1 / sqrt(dim) */
@@ -48,7 +48,7 @@ int dehvf_attention_backward(dehvf_place place, const dehvf_attention_call* call
  * image_keys itself): scores = x (slot_keys + lambda E_k)^T,   output = scale silu(scores) (slot_values +
  * lambda E_v) Tokens of other samples see the slots alone. */
 typedef struct {
-  dehvf_dtype dtype; /* of all but scores and the gradients */
+  int dtype; /* a dehvf_dtype: of all but scores and the gradients */
   int64_t tokens, width, slots, samples;
   int64_t images, terms, rank; /* rank: of an image term; the width where they are written out */
   double lambda, scale;

@@ -121,7 +121,7 @@ TEST(KernelsLibrary, SaysWhatIsWrong) {
   EXPECT_NE(call_without_arrays(), 0);
   EXPECT_STREQ(dehvf_error(), "q is NULL, wanted [2, 1, 4] of f32");
   dehvf_attention_call call{};
-  call.dtype = dehvf_dtype(7);
+  call.dtype = 7;
   EXPECT_NE(dehvf_attention(kHost, &call), 0);
   EXPECT_STREQ(dehvf_error(), "dtype 7: wanted DEHVF_F32, DEHVF_BF16 or DEHVF_F16");
   EXPECT_NE(dehvf_attention({99, nullptr}, &call), 0);

@@ -66,19 +66,25 @@ class AttentionKernels : public Parity {
       if (key.device == device().kind) found.push_back(key);
     return found;
   }
-  // Forward and backward of one case by one variant.
-  void check(const KernelKey& key, const Case& c, DType dtype) {
+  // Forward and backward of one case by one variant. Every tensor but q begins `shift` elements behind an
+  // aligned address.
+  void check(const KernelKey& key, const Case& c, DType dtype, int64_t shift = 0) {
     const Shape q_shape{c.q_rows, c.heads, c.dim}, k_shape{c.k_rows, c.kv_heads, c.dim};
     const auto draw = [&](const Shape& shape, uint64_t name) {
-      return drawn(shape.count(), 0, dtype, device(), random_key({name, uint64_t(c.q_rows)}), 1)
+      return drawn(shape.count(), name == 1 ? 0 : shift, dtype, device(),
+                   random_key({name, uint64_t(c.q_rows)}), 1)
+          .reshape(shape);
+    };
+    const auto poisoned = [&](const Shape& shape) {
+      return full({shift + shape.count()}, NAN, dtype, device())
+          .slice(shift, shift + shape.count())
           .reshape(shape);
     };
     const Tensor q = draw(q_shape, 1), k = draw(k_shape, 2), v = draw(k_shape, 3), dout = draw(q_shape, 4);
     const Tensor host_spans = tensor_of(c.spans).reshape({int64_t(c.spans.size()) / 4, 4});
     const Tensor spans = host_spans.to(device());
     const AttentionOptions options{.causal = c.causal, .scale = 2 / std::sqrt(double(c.dim))};
-    const Attended got{full(q_shape, NAN, dtype, device()),
-                       full({c.heads, c.q_rows}, NAN, DType::f32, device())};
+    const Attended got{poisoned(q_shape), full({c.heads, c.q_rows}, NAN, DType::f32, device())};
     Registry<Attention>::instance().find(key)(q, k, v, spans, options, got.out, got.lse);
 
     // What a 16-bit kernel may round between: the weights once, and for gradients the slopes once.
@@ -97,8 +103,7 @@ class AttentionKernels : public Parity {
     const AttentionGrads wanted{full(q_shape, NAN, DType::f64), full(k_shape, NAN, DType::f64),
                                 full(k_shape, NAN, DType::f64)};
     attention_backward(eq, ek, ev, host_spans, options, rounded, edout, wanted);
-    const AttentionGrads grads{full(q_shape, NAN, dtype, device()), full(k_shape, NAN, dtype, device()),
-                               full(k_shape, NAN, dtype, device())};
+    const AttentionGrads grads{poisoned(q_shape), poisoned(k_shape), poisoned(k_shape)};
     Registry<AttentionBackward>::instance().find(key)(q, k, v, spans, options, got.out, got.lse, dout, grads);
     const double slope = 2 * options.scale * norm_of_rows(edout) * norm_of_rows(ev) * (1 + score);
     expect_close(grads.q, wanted.q, {double(c.dim) + keys, slope * norm_of_rows(ek), 2},
@@ -116,6 +121,34 @@ TEST_P(AttentionKernels, ForwardAndBackward) {
   for (const KernelKey& key : variants())
     for (const Case& c : kCases)
       for (DType dtype : kKernelDtypes) check(key, c, dtype);
+}
+
+TEST_P(AttentionKernels, ForwardAndBackwardAtAnyAddress) {
+  for (const KernelKey& key : variants())
+    for (DType dtype : {DType::f32, DType::bf16}) check(key, kCases[2], dtype, 1);
+}
+
+// With one block for the keys, and with several.
+TEST_P(AttentionKernels, PassNanThrough) {
+  for (const KernelKey& key : variants())
+    for (const int32_t keys : {9, 530}) {
+      const Shape shape{2, 2, 64};
+      const Tensor host = full(shape, 0.5, DType::f32);
+      host.data<float>()[64] = NAN;  // of row 0, head 1
+      const Tensor q = cast(host, DType::bf16).to(device()),
+                   k = full({keys, 2, 64}, 0.25, DType::bf16, device());
+      const Attended got{full(shape, 0, DType::bf16, device()), full({2, 2}, 0, DType::f32, device())};
+      Registry<Attention>::instance().find(key)(
+          q, k, k, tensor_of(std::vector<int32_t>{0, 2, 0, keys}).reshape({1, 4}).to(device()), {}, got.out,
+          got.lse);
+      const Tensor out = exact(got.out), lse = exact(got.lse);
+      for (int64_t row_and_head = 0; row_and_head < 4; ++row_and_head) {
+        const bool poisoned = row_and_head == 1;
+        EXPECT_EQ(std::isnan(out.data<double>()[64 * row_and_head + 63]), poisoned) << key << ", " << keys;
+        EXPECT_EQ(std::isnan(lse.data<double>()[row_and_head % 2 * 2 + row_and_head / 2]), poisoned)
+            << key << ", " << keys;
+      }
+    }
 }
 
 TEST_P(AttentionKernels, FormOnlyWhatIsWantedAndRepeatBitForBit) {

@@ -155,8 +155,9 @@ __global__ void attention_join_kernel(const Span* spans, HeadSizes n, int parts,
     const int64_t head = i / n.dim, at = head * n.q_rows + row;
     float top = -INFINITY, sum = 0, mixed = 0;
     for (int part = 0; inside && part < parts; ++part) top = fmaxf(top, part_lse[part * all + at]);
-    for (int part = 0; inside && part < parts && top > -INFINITY; ++part) {
-      const float weight = expf(part_lse[part * all + at] - top);
+    const float base = top == -INFINITY ? 0.0f : top;  // where no part has seen a key, or all are NaN
+    for (int part = 0; inside && part < parts; ++part) {
+      const float weight = expf(part_lse[part * all + at] - base);
       sum += weight;
       mixed += weight * part_out[part * all * n.dim + row * n.heads * n.dim + i];
     }
@@ -203,11 +204,10 @@ void attention_as(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
 
 void attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
                const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
-  const bool tiled =
-      visit_tiled_heads(q, [&]<class T, int kDim>(std::type_identity<T>, std::integral_constant<int, kDim>) {
-        attention_as<T, kDim>(q, k, v, spans, options, out, lse);
-      });
-  if (!tiled) attention_naive(q, k, v, spans, options, out, lse);
+  const auto attend = [&]<class T, int kDim>(std::type_identity<T>, std::integral_constant<int, kDim>) {
+    attention_as<T, kDim>(q, k, v, spans, options, out, lse);
+  };
+  if (!visit_tiled_heads(q, {k, v, out}, attend)) attention_naive(q, k, v, spans, options, out, lse);
 }
 
 const Provide<Attention> provide_attention{{kKernelDevice}, attention};

@@ -1,6 +1,9 @@
 // What forward and backward of tiled attention share: sizes, tiles of heads, fragments made of sums.
 #pragma once
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "cuda/element.cuh"
 #include "cuda/kernels/attention.h"
 #include "cuda/load.cuh"
@@ -100,11 +103,14 @@ __device__ void store_rows(const float (&sums)[kDim / 8][4], const float (&facto
 }
 
 /// Calls fn(std::type_identity<T>{}, std::integral_constant<int, kDim>{}) where tiles can do it; false
-/// elsewhere.
+/// elsewhere, where `others`, the tensors beside q, begin in the midst of a chunk for instance.
 template <class Fn>
-bool visit_tiled_heads(const Tensor& q, const Fn& fn) {
+bool visit_tiled_heads(const Tensor& q, std::initializer_list<Tensor> others, const Fn& fn) {
   const int64_t dim = q.size(2);
-  if (dim % kChunk != 0 || dim > 128 || reinterpret_cast<uintptr_t>(q.raw()) % 16 != 0) return false;
+  const auto whole = [](const Tensor& x) {
+    return !x.defined() || reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0;
+  };
+  if (dim % kChunk != 0 || dim > 128 || !whole(q) || !std::ranges::all_of(others, whole)) return false;
   const auto by_dim = [&]<class T>(std::type_identity<T> type) {
     if (dim <= 64) return fn(type, std::integral_constant<int, 64>{});
     if (dim <= 80) return fn(type, std::integral_constant<int, 80>{});

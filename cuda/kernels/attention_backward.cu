@@ -226,7 +226,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
              dim3(kHeadThreads), sizeof(KeyTiles<T, kDim>), stream, attention_dkv_kernel<T, kDim>, in, n,
              data(grads.k), data(grads.v));
   };
-  if (!visit_tiled_heads(q, launch_all))
+  if (!visit_tiled_heads(q, {k, v, dout, grads.q, grads.k, grads.v}, launch_all))
     attention_backward_naive(q, k, v, spans, options, out, lse, dout, grads);
 }
 

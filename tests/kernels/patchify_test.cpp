@@ -16,8 +16,9 @@ struct Case {
 
 TEST_P(PatchifyKernels, CutAndJoin) {
   for (DType dtype : kKernelDtypes)
-    for (const Case& c : {Case{{1, 1, 1, 1}, 1}, Case{{2, 3, 14, 28}, 7}, Case{{1, 3, 32, 16}, 8},
-                          Case{{3, 2, 6, 6}, 3}, Case{{1, 1, 84, 14}, 14}, Case{{0, 3, 4, 4}, 2}})
+    for (const Case& c :
+         {Case{{1, 1, 1, 1}, 1}, Case{{2, 3, 14, 28}, 7}, Case{{1, 3, 32, 16}, 8}, Case{{3, 2, 6, 6}, 3},
+          Case{{1, 1, 84, 14}, 14}, Case{{0, 3, 4, 4}, 2}, Case{{1, 1, 2, 70}, 1}})
       for (int64_t shift : {0, 1}) {
         const int64_t count = c.images.count();
         const Tensor images = drawn(count, shift, dtype, device(), 71).reshape(c.images);

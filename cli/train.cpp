@@ -41,6 +41,7 @@ struct Train : RunOptions {
                            .adamw = {.weight_decay = c.weight_decay},
                            .clip = c.clip,
                            .working = c.dtype,
+                           .graphs = c.graphs,
                            .find_nan = c.find_nan});
     InsightWatch watch(run.model(), data.pictures.get(), data.examples);
     RunLog log(c.out);

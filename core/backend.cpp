@@ -71,4 +71,40 @@ StreamScope::StreamScope(Stream stream) : previous_(streams.at(size_t(stream.dev
 
 StreamScope::~StreamScope() { streams.at(size_t(previous_.device.kind)) = previous_; }
 
+Stream Backend::begin_capture() { fail<DeviceError>(device(), ": work cannot be recorded here"); }
+std::unique_ptr<Graph> Backend::end_capture() { fail<DeviceError>(device(), ": nothing is being recorded"); }
+
+void Backend::require_recordable(Device to, size_t bytes) const {
+  require<DeviceError>(to != kCpu, device(), ": ", bytes,
+                       " bytes wanted on the host while work is recorded; read them after its replay");
+}
+
+Arena Backend::recorded_arena(Arena::Take take, Arena::Give give) {
+  return {[this, take = std::move(take)](size_t bytes) {
+            memory_.admit(bytes);
+            void* const data = take(bytes);
+            memory_.add(Purpose::recorded, bytes);
+            return data;
+          },
+          [this, give = std::move(give)](void* data, size_t bytes) {
+            give(data, bytes);
+            memory_.remove(Purpose::recorded, bytes);
+          }};
+}
+
+std::unique_ptr<Graph> capture(Device device, const std::function<void()>& body) {
+  Backend& recorder = backend(device);
+  const StreamScope scope(recorder.begin_capture());
+  try {
+    body();
+  } catch (...) {
+    try {
+      recorder.end_capture();
+    } catch (const DeviceError&) {  // the body's own error says more
+    }
+    throw;
+  }
+  return recorder.end_capture();
+}
+
 }  // namespace dehvf

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "core/arena.h"
 #include "core/device.h"
 #include "core/memory.h"
 
@@ -22,6 +24,14 @@ struct Stream {
 struct Event {
   Device device;
   std::shared_ptr<void> handle;
+};
+
+/// Work that a stream recorded instead of doing it. It names memory by address: what it reads and writes
+/// beside its own must still be there, in place, when it is done.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+  virtual void replay(Stream stream) = 0;  // queues all of it
 };
 
 class Backend {
@@ -43,9 +53,23 @@ class Backend {
   virtual void wait(Stream stream,
                     Event event) = 0;           // work queued on `stream` from now on runs after `event`
   virtual void synchronize(Stream stream) = 0;  // blocks the calling thread
+  /// Whether streams of this device can record (capture(), below).
+  virtual bool can_capture() const { return false; }
+  /// A stream that records what is queued on it, up to end_capture(); one at a time. Memory allocated there
+  /// belongs to all recorded graphs of the device together, of which one may run at a time. Copies from the
+  /// host keep what they copy as it is now; those to the host are refused.
+  virtual Stream begin_capture();
+  virtual std::unique_ptr<Graph> end_capture();
+  virtual bool records(Stream) const { return false; }
   virtual size_t bytes_in_use() const = 0;
   virtual size_t peak_bytes() const = 0;
   MemoryLedger& memory() { return memory_; }  // kept by Storage
+
+ protected:
+  /// Throws DeviceError for a copy to the host, whose value a recording cannot have.
+  void require_recordable(Device to, size_t bytes) const;
+  /// The memory of recorded work, out of chunks that `take` and `give` handle, and booked as such.
+  Arena recorded_arena(Arena::Take take, Arena::Give give);
 
  private:
   MemoryLedger memory_;
@@ -87,5 +111,8 @@ class StreamScope {
  private:
   Stream previous_;
 };
+
+/// The work that `body` queues for the device, recorded. Throws DeviceError where can_capture() is false.
+std::unique_ptr<Graph> capture(Device device, const std::function<void()>& body);
 
 }  // namespace dehvf

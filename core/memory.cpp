@@ -8,8 +8,8 @@ namespace {
 
 thread_local Purpose current_purpose = Purpose::activations;
 
-constexpr std::array<std::string_view, kPurposes> kNames{"weights", "parameters", "activations", "workspaces",
-                                                         "caches"};
+constexpr std::array<std::string_view, kPurposes> kNames{"weights",    "parameters", "activations",
+                                                         "workspaces", "caches",     "recorded work"};
 
 std::string amount(size_t bytes) {
   constexpr std::array<std::string_view, 4> kUnits{"B", "KiB", "MiB", "GiB"};

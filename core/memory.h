@@ -12,8 +12,9 @@
 namespace dehvf {
 
 /// What a kernel allocates while it runs is a workspace; what nobody names otherwise are activations.
-enum class Purpose : uint8_t { weights, parameters, activations, workspaces, caches };
-inline constexpr size_t kPurposes = 5;
+/// Recorded work (Graph) has one piece of memory for all of these.
+enum class Purpose : uint8_t { weights, parameters, activations, workspaces, caches, recorded };
+inline constexpr size_t kPurposes = 6;
 
 /// Allocations of this thread are for `purpose` until the scope ends.
 class PurposeScope {

@@ -8,12 +8,18 @@ namespace dehvf {
 
 namespace {
 
-std::byte* allocate(size_t bytes, Device device, Purpose purpose) {
+// None where the work that will use the memory is recorded: then the recordings' memory is booked.
+std::optional<Purpose> current_purpose(Device device) {
+  if (backend(device).records(current_stream(device))) return std::nullopt;
+  return PurposeScope::current();
+}
+
+std::byte* allocate(size_t bytes, Device device, std::optional<Purpose> purpose) {
   Backend& owner = backend(device);
   try {
-    owner.memory().admit(bytes);
+    if (purpose) owner.memory().admit(bytes);
     auto* const data = static_cast<std::byte*>(owner.allocate(bytes, current_stream(device)));
-    owner.memory().add(purpose, bytes);
+    if (purpose) owner.memory().add(*purpose, bytes);
     return data;
   } catch (const OutOfMemory& error) {
     fail<OutOfMemory>(
@@ -25,10 +31,10 @@ std::byte* allocate(size_t bytes, Device device, Purpose purpose) {
 }  // namespace
 
 Storage::Storage(size_t bytes, Device device)
-    : data_(allocate(bytes, device, PurposeScope::current())),
+    : purpose_(current_purpose(device)),
+      data_(allocate(bytes, device, purpose_)),
       bytes_(bytes),
-      device_(device),
-      purpose_(PurposeScope::current()) {
+      device_(device) {
   if (NanWatch::current()) backend(device).fill_bytes(data_, 0, bytes, current_stream(device));
 }
 
@@ -40,7 +46,7 @@ Storage::Storage(void* data, size_t bytes, Device device, std::shared_ptr<const 
 Storage::~Storage() {
   if (lender_ || !has_device(device_)) return;
   backend(device_).free(data_, bytes_, current_stream(device_));
-  backend(device_).memory().remove(purpose_, bytes_);
+  if (purpose_) backend(device_).memory().remove(*purpose_, bytes_);
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,10 +28,10 @@ class Storage {
   Device device() const { return device_; }
 
  private:
+  std::optional<Purpose> purpose_;  // under which it is booked, if it is
   std::byte* data_;
   size_t bytes_;
   Device device_;
-  Purpose purpose_ = Purpose::activations;
   std::shared_ptr<const void> lender_;  // null when allocated
 };
 

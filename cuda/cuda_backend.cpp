@@ -12,6 +12,7 @@
 #include "cuda/check.h"
 #include "cuda/devices.h"
 #include "cuda/event_pool.h"
+#include "cuda/launch_site.h"
 #include "cuda/pinned_pool.h"
 
 namespace dehvf::cuda {
@@ -28,6 +29,45 @@ void* take_pinned(size_t bytes) {
 }
 
 void give_pinned(void* data) { cudaFreeHost(data); }
+
+// Recorded work, with what it needs beside the memory that others own.
+class CudaGraph : public Graph {
+ public:
+  CudaGraph(Backend& owner, std::shared_ptr<void> memory) : owner_(owner), memory_(std::move(memory)) {}
+  ~CudaGraph() override {
+    cudaSetDevice(owner_.device().index);
+    cudaDeviceSynchronize();  // it may be running
+    if (executable_) cudaGraphExecDestroy(executable_);
+    for (const auto& [data, bytes] : kept_) owner_.free_pinned(data, bytes);
+  }
+
+  // Bytes of the host as they are now, in a place that stays.
+  const void* keep(const void* from, size_t bytes) {
+    kept_.reserve(kept_.size() + 1);
+    void* const block = owner_.allocate_pinned(bytes);
+    kept_.emplace_back(block, bytes);
+    return std::memcpy(block, from, bytes);
+  }
+
+  void finish(cudaStream_t stream) {
+    cudaGraph_t recorded = nullptr;
+    check(cudaStreamEndCapture(stream, &recorded), "record work");
+    const cudaError_t status = cudaGraphInstantiate(&executable_, recorded, 0);
+    cudaGraphDestroy(recorded);
+    check(status, "make a graph of recorded work");
+  }
+
+  void replay(Stream stream) override {
+    check(cudaSetDevice(owner_.device().index), "enter the device");
+    check(cudaGraphLaunch(executable_, native(stream)), "replay recorded work");
+  }
+
+ private:
+  Backend& owner_;
+  std::shared_ptr<void> memory_;
+  std::vector<std::pair<void*, size_t>> kept_;
+  cudaGraphExec_t executable_ = nullptr;
+};
 
 class CudaBackend : public Backend {
  public:
@@ -46,14 +86,7 @@ class CudaBackend : public Backend {
 
   void* allocate(size_t bytes, Stream stream) override {
     enter();
-    void* data = nullptr;
-    const cudaError_t status =
-        cudaMallocFromPoolAsync(&data, std::max<size_t>(bytes, 1), pool_, native(stream));
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      fail<OutOfMemory>("out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
-    }
-    check(status, "allocate");
+    void* const data = records(stream) ? recorded_memory_.allocate(bytes) : from_pool(bytes, stream);
     if (poison_) check(cudaMemsetAsync(data, kPoison, bytes, native(stream)), "poison");
     const size_t now = in_use_.fetch_add(bytes) + bytes;
     for (size_t peak = peak_.load(); now > peak && !peak_.compare_exchange_weak(peak, now);) {
@@ -63,8 +96,10 @@ class CudaBackend : public Backend {
 
   void free(void* data, size_t bytes, Stream stream) noexcept override {
     in_use_.fetch_sub(bytes);
+    if (recorded_memory_.free(data)) return;
     cudaSetDevice(device_.index);
-    cudaFreeAsync(data, native(stream));
+    // While work is recorded others' memory goes back beside it.
+    cudaFreeAsync(data, records(stream) ? nullptr : native(stream));
   }
 
   void* allocate_pinned(size_t bytes) override {
@@ -83,6 +118,10 @@ class CudaBackend : public Backend {
         device_, " copy: from ", from_device, " to ", to_device);
     if (bytes == 0) return;
     enter();
+    if (records(stream)) {
+      require_recordable(to_device, bytes);
+      if (from_device == kCpu) from = graph_->keep(from, bytes);
+    }
     if (to_device.kind == from_device.kind && to_device != from_device) {
       check(cudaMemcpyPeerAsync(to, to_device.index, from, from_device.index, bytes, native(stream)),
             "copy between devices");
@@ -91,7 +130,8 @@ class CudaBackend : public Backend {
     const cudaMemcpyKind kind = to_device == kCpu     ? cudaMemcpyDeviceToHost
                                 : from_device == kCpu ? cudaMemcpyHostToDevice
                                                       : cudaMemcpyDeviceToDevice;
-    if (kind == cudaMemcpyHostToDevice && bytes <= kStagedBytes) return stage(to, from, bytes, stream);
+    if (kind == cudaMemcpyHostToDevice && bytes <= kStagedBytes && !records(stream))
+      return stage(to, from, bytes, stream);
     check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "copy");
   }
 
@@ -130,10 +170,44 @@ class CudaBackend : public Backend {
     check(cudaStreamSynchronize(native(stream)), "synchronize");
   }
 
+  // With DEHVF_SYNC=1 every launch waits, which recorded ones cannot.
+  bool can_capture() const override { return !waits_for_kernels(); }
+
+  Stream begin_capture() override {
+    require<DeviceError>(can_capture(), device_, ": work cannot be recorded with DEHVF_SYNC=1");
+    require<DeviceError>(!graph_, device_, ": work is being recorded already");
+    if (!recording_.handle) recording_ = make_stream();
+    auto graph = std::make_unique<CudaGraph>(*this, recorded_memory_.hold());
+    // Relaxed: other threads may allocate meanwhile.
+    check(cudaStreamBeginCapture(native(recording_), cudaStreamCaptureModeRelaxed), "record work");
+    graph_ = std::move(graph);
+    return recording_;
+  }
+
+  std::unique_ptr<Graph> end_capture() override {
+    std::unique_ptr<CudaGraph> graph = std::move(graph_);
+    graph->finish(native(recording_));
+    return graph;
+  }
+
+  bool records(Stream stream) const override { return graph_ && stream.handle == recording_.handle; }
+
   size_t bytes_in_use() const override { return in_use_.load(); }
   size_t peak_bytes() const override { return peak_.load(); }
 
  private:
+  void* from_pool(size_t bytes, Stream stream) {
+    void* data = nullptr;
+    const cudaError_t status =
+        cudaMallocFromPoolAsync(&data, std::max<size_t>(bytes, 1), pool_, native(stream));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      fail<OutOfMemory>("out of memory, ", bytes, " bytes wanted, ", in_use_.load(), " in use");
+    }
+    check(status, "allocate");
+    return data;
+  }
+
   // A copy from ordinary memory waits for what the stream has to do. Small ones, the index tables of every
   // batch among them, go through pinned blocks, each kept until its copy is over.
   void stage(void* to, const void* from, size_t bytes, Stream stream) {
@@ -185,6 +259,13 @@ class CudaBackend : public Backend {
   std::mutex stage_mutex_;
   std::deque<Staged> staged_;
   std::atomic<size_t> in_use_{0}, peak_{0};
+  Stream recording_;  // where work is recorded while there is a graph_
+  std::unique_ptr<CudaGraph> graph_;
+  Arena recorded_memory_ = recorded_arena([this](size_t bytes) { return from_pool(bytes, {}); },
+                                          [this](void* data, size_t) {
+                                            cudaSetDevice(device_.index);
+                                            cudaFreeAsync(data, nullptr);
+                                          });
 };
 
 const Provide<BackendFactory> cuda_devices{

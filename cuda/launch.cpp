@@ -4,7 +4,6 @@
 #include <string_view>
 
 namespace dehvf::cuda {
-namespace {
 
 bool waits_for_kernels() {
   static const bool wanted = [] {
@@ -13,8 +12,6 @@ bool waits_for_kernels() {
   }();
   return wanted;
 }
-
-}  // namespace
 
 void begin_launch(const LaunchSite& site, const Stream& stream) {
   check(cudaSetDevice(stream.device.index), site.kernel, site.where);

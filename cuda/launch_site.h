@@ -20,6 +20,8 @@ struct LaunchSite {
   std::source_location where;
 };
 
+bool waits_for_kernels();  // DEHVF_SYNC=1: every launch waits, so that a late error names its own kernel
+
 /// What a kernel parameter takes from a launch: its own type or one that converts without loss.
 template <class Param, class Arg>
 concept PassedAs = requires(Arg arg) {

@@ -35,14 +35,6 @@ TextBatch pack(std::span<const std::vector<int32_t>> samples, std::span<const in
   return batch;
 }
 
-TextBatch TextBatch::to(Device device) const {
-  TextBatch moved = *this;
-  for (Tensor* tensor : {&moved.sample_ids, &moved.tokens, &moved.positions, &moved.sample_offsets,
-                         &moved.spans, &moved.image_of})
-    if (tensor->defined()) *tensor = tensor->to(device);
-  return moved;
-}
-
 Supervised supervised(const TextBatch& batch, std::span<const std::vector<int32_t>> labels) {
   require(int64_t(labels.size()) == batch.samples(), "labels: ", labels.size(), " lists for ",
           batch.samples(), " samples");

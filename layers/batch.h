@@ -19,9 +19,13 @@ struct TextBatch {
   Tensor spans;                  // i32 [samples, 4] for attention: every sample on its own
   Tensor image_of;               // i32 [samples], index of the sample's first image in the batch, or -1
 
+  /// Calls fn for every tensor, in a fixed order; some may be empty.
+  template <class Fn>
+  void visit(const Fn& fn) {
+    for (Tensor* tensor : {&sample_ids, &tokens, &positions, &sample_offsets, &spans, &image_of}) fn(*tensor);
+  }
   int64_t samples() const { return int64_t(lengths.size()); }
   int64_t count() const { return tokens.count(); }
-  TextBatch to(Device device) const;  // with every tensor there
 };
 
 /// Packs token lists. `image_of` may be empty: no sample has an image.

@@ -47,12 +47,6 @@ TowerLevels all_levels(FusedModel& model, const Tensor& pixels, DType dtype) {
 }
 
 // The text's rows in a sequence that the operator put visual tokens into.
-Tensor moved_rows(const Tensor& rows, const Tensor& text_rows) {
-  std::vector<int32_t> moved;
-  for (int32_t row : rows.span<int32_t>()) moved.push_back(text_rows.data<int32_t>()[row]);
-  return tensor_of(moved);
-}
-
 class Dump {
  public:
   Dump(FusedModel& model, const DumpInput& input) : model_(model) {
@@ -76,17 +70,15 @@ class Dump {
     vision_ = model_.see(levels);
     if (vision_.state.fuser_weights.defined()) add("fuser_weights", vision_.state.fuser_weights.value());
 
-    const auto inserted = model_.fusion().tokens(vision_.state, embeddings_, batch_);
-    if (inserted) add("text_rows", inserted->text_rows);
+    const TextPlan plan = model_.plan(batch_);
+    if (plan.source.defined()) add("text_rows", model_.fusion().insert(batch_)->text_rows);
     std::vector<Variable> hidden;
-    const Variable last =
-        model_.llama().forward(inserted ? inserted->batch : batch_,
-                               inserted ? inserted->embeddings : embeddings_, vision_, {.hidden = &hidden});
+    const Variable last = model_.llama().forward(plan, embeddings_, vision_, {.hidden = &hidden});
     for (size_t l = 0; l < hidden.size(); ++l) add(concat("hidden.", l), hidden[l].value());
     add("final", last.value());
     add("logits", model_.llama().logits(last.detached()).value());
     if (labelled_.targets.count() == 0) return;
-    const Tensor rows = inserted ? moved_rows(labelled_.rows, inserted->text_rows) : labelled_.rows;
+    const Tensor rows = model_.plan(batch_, labelled_.rows).rows;
     const Variable losses = model_.llama().losses(gather_rows(last, rows), labelled_.targets);
     loss_ = scale(sum_all(losses), 1.0 / double(labelled_.targets.count()));
     add("losses", losses.value());

@@ -50,21 +50,17 @@ Vision FusedModel::see(const TowerLevels& levels) const {
   return with_fusion(*fusion_, fusion_->encode(levels));
 }
 
-Variable FusedModel::hidden_at(const TextBatch& batch, const Tensor& rows, const Vision& vision,
-                               ForwardOptions options) const {
-  const Variable embeddings = llama_.embed(batch.tokens);
-  options.rows = rows;
-  const auto inserted = vision.fusion->tokens(vision.state, embeddings, batch);
-  if (!inserted) return llama_.forward(batch, embeddings, vision, options);
-  std::vector<int32_t> moved;
-  for (int32_t row : rows.span<int32_t>()) moved.push_back(inserted->text_rows.data<int32_t>()[row]);
-  options.rows = tensor_of(moved);
-  return llama_.forward(inserted->batch, inserted->embeddings, vision, options);
+TextPlan FusedModel::plan(const TextBatch& text, const Tensor& rows) const {
+  return plan_text(text, rows, fusion_.get());
 }
 
-Variable FusedModel::losses(const TextBatch& batch, const Supervised& supervised, const Vision& vision,
+Variable FusedModel::hidden(const TextPlan& plan, const Vision& vision, const ForwardOptions& options) const {
+  return llama_.forward(plan, llama_.embed(plan.tokens), vision, options);
+}
+
+Variable FusedModel::losses(const TextPlan& plan, const Tensor& targets, const Vision& vision,
                             const ForwardOptions& options) const {
-  return llama_.losses(hidden_at(batch, supervised.rows, vision, options), supervised.targets);
+  return llama_.losses(hidden(plan, vision, options), targets);
 }
 
 CostReport FusedModel::cost() const {

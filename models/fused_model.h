@@ -47,11 +47,12 @@ class FusedModel : public Module {
   /// What the blocks get to see of the images; the levels may be empty (no image in the batch).
   Vision see(const TowerLevels& levels) const;
 
-  /// Hidden states [chosen, width] after the final norm at the supervised rows of the text.
-  Variable hidden_at(const TextBatch& batch, const Tensor& rows, const Vision& vision,
-                     ForwardOptions options) const;
-  /// Cross entropy of every supervised position, f32 [labelled].
-  Variable losses(const TextBatch& batch, const Supervised& supervised, const Vision& vision,
+  /// As plan_text() makes it for this operator.
+  TextPlan plan(const TextBatch& text, const Tensor& rows = {}) const;
+  /// Hidden states after the final norm, [rows of the plan, width].
+  Variable hidden(const TextPlan& plan, const Vision& vision, const ForwardOptions& options) const;
+  /// Cross entropy at the rows of the plan, f32 [rows]; 0 where the target is kNoTarget.
+  Variable losses(const TextPlan& plan, const Tensor& targets, const Vision& vision,
                   const ForwardOptions& options) const;
 
   CostReport cost() const;  // operator and tower adapters together

@@ -11,26 +11,12 @@
 namespace dehvf {
 namespace {
 
-struct Prompt {
-  TextBatch batch;
-  Variable embeddings;
-};
-
-Prompt with_visual_tokens(const Llama& model, const Vision& vision, const TextBatch& prompts) {
-  const NoGrad no_grad;
-  const Variable embeddings = model.embed(prompts.tokens);
-  if (vision.fusion)
-    if (auto inserted = vision.fusion->tokens(vision.state, embeddings, prompts))
-      return {std::move(inserted->batch), std::move(inserted->embeddings)};
-  return {prompts, embeddings};
-}
-
-KvCache cache_for(const LlamaConfig& config, const Prompt& prompt, int64_t room) {
-  const int64_t longest = std::ranges::max(prompt.batch.lengths);
+KvCache cache_for(const Llama& model, const TextBatch& prompts, int64_t room) {
+  const LlamaConfig& config = model.config();
+  const int64_t longest = std::ranges::max(prompts.lengths);
   require<ConfigError>(longest <= config.context, "generate: a prompt of ", longest,
                        " tokens, visual ones included; the model's context is ", config.context);
-  return {config, prompt.batch.samples(), std::min(config.context, longest + room), prompt.embeddings.dtype(),
-          prompt.embeddings.device()};
+  return {config, prompts.samples(), std::min(config.context, longest + room), model.dtype(), model.device()};
 }
 
 // The next token of every live sample; those that have ended keep a place of no tokens.
@@ -102,20 +88,20 @@ std::vector<int32_t> stop_ids(const LlamaConfig& config, const Tokenizer& tokeni
 
 Decoder::Decoder(const Llama& model, Vision vision, const TextBatch& prompts, int64_t room)
     : model_(model), vision_(std::move(vision)), cache_(model.config(), 0, 0, DType::f32, kCpu) {
-  const Prompt prompt = with_visual_tokens(model_, vision_, prompts);
-  cache_ = cache_for(model_.config(), prompt, room);
-  sample_ids_ = prompt.batch.sample_ids;
-  image_of_ = prompt.batch.image_of;
-  live_.resize(size_t(prompt.batch.samples()));
+  const TextPlan plan = plan_text(prompts, {}, vision_.fusion);
+  cache_ = cache_for(model_, plan.batch, room);
+  sample_ids_ = plan.batch.sample_ids;
+  image_of_ = plan.batch.image_of;
+  live_.resize(size_t(plan.batch.samples()));
   std::iota(live_.begin(), live_.end(), int64_t(0));
-  run(prompt.batch, prompt.embeddings);
+  run(plan);
 }
 
-void Decoder::run(const TextBatch& batch, const Variable& embeddings) {
+void Decoder::run(const TextPlan& plan) {
   const NoGrad no_grad;
-  const Variable hidden = model_.forward(batch, embeddings, vision_, {.cache = &cache_});
+  const Variable hidden = model_.forward(plan, model_.embed(plan.tokens), vision_, {.cache = &cache_});
   std::vector<int32_t> last;
-  for (int64_t sample : live_) last.push_back(batch.sample_offsets.data<int32_t>()[sample + 1] - 1);
+  for (int64_t sample : live_) last.push_back(plan.batch.sample_offsets.data<int32_t>()[sample + 1] - 1);
   logits_ = model_.logits(gather_rows(hidden, tensor_of(last, hidden.device()))).value();
 }
 
@@ -131,8 +117,7 @@ void Decoder::advance(std::span<const int32_t> next) {
   TextBatch batch = one_token_each(live_, tokens, cache_);
   batch.sample_ids = sample_ids_;
   batch.image_of = image_of_;
-  const NoGrad no_grad;
-  run(batch, model_.embed(batch.tokens));
+  run(batch);
 }
 
 std::vector<Generated> generate(const Llama& model, const Vision& vision, const TextBatch& prompts,

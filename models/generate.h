@@ -41,7 +41,7 @@ class Decoder {
   static constexpr int32_t kEnd = -1;
 
  private:
-  void run(const TextBatch& batch, const Variable& embeddings);
+  void run(const TextPlan& plan);
 
   const Llama& model_;
   Vision vision_;

@@ -1,7 +1,5 @@
 #include "models/llama.h"
 
-#include <algorithm>
-
 #include "autograd/ops/attention.h"
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
@@ -50,37 +48,6 @@ KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, D
 
 Vision with_fusion(FusionOperator& fusion, ImageState state) {
   return {.fusion = &fusion, .state = std::move(state), .parameters = trainable_variables(fusion)};
-}
-
-Tensor row_spans(const TextBatch& batch, const Tensor& rows) {
-  const auto offsets = batch.sample_offsets.span<int32_t>();
-  std::vector<int32_t> spans;
-  for (int32_t i = 0; int32_t row : rows.span<int32_t>()) {
-    const int32_t begin = *std::prev(std::ranges::upper_bound(offsets, row));
-    spans.insert(spans.end(), {i++, 1, begin, row - begin + 1});
-  }
-  return tensor_of(spans).reshape({rows.count(), 4});
-}
-
-TextBatch select_rows(const TextBatch& batch, const Tensor& rows) {
-  const auto all = rows.span<int32_t>();
-  require(
-      std::ranges::is_sorted(all) && (all.empty() || (all[0] >= 0 && all[all.size() - 1] < batch.count())),
-      "rows: wanted ascending rows of ", batch.count(), " tokens");
-  TextBatch part = batch;
-  std::vector<int32_t> tokens, positions, offsets;
-  for (int32_t row : all) {
-    tokens.push_back(batch.tokens.data<int32_t>()[row]);
-    positions.push_back(batch.positions.data<int32_t>()[row]);
-  }
-  for (int32_t offset : batch.sample_offsets.span<int32_t>())
-    offsets.push_back(int32_t(std::ranges::lower_bound(all, offset) - all.begin()));
-  for (size_t s = 0; s + 1 < offsets.size(); ++s) part.lengths[s] = offsets[s + 1] - offsets[s];
-  part.tokens = tensor_of(tokens);
-  part.positions = tensor_of(positions);
-  part.sample_offsets = tensor_of(offsets);
-  part.spans = row_spans(batch, rows);
-  return part;
 }
 
 Llama::Block::Block(const LlamaConfig& c)
@@ -134,21 +101,24 @@ void Llama::move_to(Device device) {
 
 Variable Llama::embed(const Tensor& tokens) const { return embedding(tokens.to(device()), embedding_); }
 
-Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
+Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const Vision& vision,
                         const ForwardOptions& options) const {
-  require(!options.rows.defined() || !options.cache,
+  require(!text.rows.defined() || !options.cache,
           "forward: a cache is filled by all rows, not by chosen ones");
+  const Device device = embeddings.device();
+  const TextPlan plan = text.to(device);
+  const TextBatch& all = plan.batch;
+  const Tensor spans = options.cache ? cache_spans(*options.cache, all).to(device) : all.spans;
   Variable x = embeddings;
-  const Device device = x.device();
-  const TextBatch all = batch.to(device);
-  const Tensor spans = options.cache ? cache_spans(*options.cache, batch).to(device) : all.spans;
-  const TextBatch chosen = options.rows.defined() ? select_rows(batch, options.rows).to(device) : TextBatch{};
-  const Tensor rows = options.rows.defined() ? options.rows.to(device) : Tensor();
+  if (plan.source.defined()) {
+    const Variable parts[] = {embeddings, vision.fusion->tokens(vision.state)};
+    x = gather_rows(concat_rows(parts), plan.source);
+  }
   for (int l = 0; l < config_.layers; ++l) {
-    const bool last = options.rows.defined() && l + 1 == config_.layers;
-    const BlockContext context{all,          last ? chosen : all, l, options.training, options.seed,
+    const bool last = plan.rows.defined() && l + 1 == config_.layers;
+    const BlockContext context{all,          last ? plan.chosen : all, l, options.training, options.seed,
                                options.step, options.step_state};
-    const Selection selection{last ? chosen.spans : spans, last ? rows : Tensor()};
+    const Selection selection{last ? plan.chosen.spans : spans, last ? plan.rows : Tensor()};
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =
         vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
@@ -172,8 +142,7 @@ Variable Llama::forward(const TextBatch& batch, const Variable& embeddings, cons
     if (options.hidden) options.hidden->push_back(x);
   }
   if (options.cache)
-    for (int64_t s = 0; s < batch.samples(); ++s)
-      options.cache->lengths[size_t(s)] += batch.lengths[size_t(s)];
+    for (int64_t s = 0; s < all.samples(); ++s) options.cache->lengths[size_t(s)] += all.lengths[size_t(s)];
   return rms_norm(x, norm_, config_.norm_eps);
 }
 

@@ -8,8 +8,8 @@
 
 #include "autograd/segment.h"
 #include "core/ops/rope.h"
-#include "layers/fusion/operator.h"
 #include "models/llama_config.h"
+#include "models/text_plan.h"
 
 namespace dehvf {
 
@@ -32,8 +32,7 @@ struct ForwardOptions {
   uint64_t seed = 0, step = 0;  // of dropout
   Tensor step_state;            // a StepState whose step stands for `step`; may be empty
   SegmentMode mode = SegmentMode::keep;
-  Tensor rows;                              // i32: the only rows wanted after the last block; empty for all
-  KvCache* cache = nullptr;                 // appended to; the batch then holds the new tokens only
+  KvCache* cache = nullptr;                 // appended to; the plan then holds the new tokens only
   std::vector<Variable>* hidden = nullptr;  // receives the output of every block
   RowProbe probe;                           // is shown every block's visual rows; may be empty
 };
@@ -57,10 +56,10 @@ class Llama : public Module {
   DType dtype() const { return embedding_.variable().dtype(); }
 
   Variable embed(const Tensor& tokens) const;  // i32 [tokens], on any device -> [tokens, width]
-  /// Batch and chosen rows on the host, [tokens, width] on the model's device -> the last block's output
+  /// A plan on the host or the model's device, the embeddings of its tokens -> the last block's output
   /// through the final norm, [tokens or rows, width]. The operator (and a cache) must outlive a backward
   /// pass, the rest is kept.
-  Variable forward(const TextBatch& batch, const Variable& embeddings, const Vision& vision,
+  Variable forward(const TextPlan& plan, const Variable& embeddings, const Vision& vision,
                    const ForwardOptions& options) const;
   Variable logits(const Variable& hidden) const;                         // [rows, vocab]
   Variable losses(const Variable& hidden, const Tensor& targets) const;  // cross entropy, f32 [rows]
@@ -93,12 +92,5 @@ class Llama : public Module {
   std::vector<std::string> block_names_;  // of the tape's segments
   Parameter norm_, head_;
 };
-
-/// The layout of a batch whose last block runs on `rows` only: each row asks for the keys up to its own
-/// position.
-Tensor row_spans(const TextBatch& batch, const Tensor& rows);
-/// The part of a batch that `rows` (ascending) select: tokens, positions and sample offsets of the chosen
-/// rows.
-TextBatch select_rows(const TextBatch& batch, const Tensor& rows);
 
 }  // namespace dehvf

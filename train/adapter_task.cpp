@@ -1,10 +1,12 @@
 #include "train/adapter_task.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
-#include "core/random.h"
+#include "core/ops/cross_entropy.h"
 
 namespace dehvf {
 namespace {
@@ -18,6 +20,31 @@ std::vector<int64_t> lengths_of(const std::vector<Example>& examples, bool by_le
 int64_t labelled_in(const Example& example) {
   return std::count_if(example.labels.begin() + 1, example.labels.end(),
                        [](int32_t label) { return label != kIgnored; });
+}
+
+constexpr int64_t kTokenStep = 64, kLabelStep = 16;
+
+// The size that `count` is filled up to: at most a step or an eighth more.
+int64_t bucket_of(int64_t count, int64_t step) {
+  step = std::max(step, int64_t(std::bit_floor(uint64_t(count))) / 8);
+  return (count + step - 1) / step * step;
+}
+
+// Blank pictures that no text sees, rows of the last token that have no target. The tokens from `begin` on
+// are of no text.
+void fill_up(PackedExamples& packed, Supervised& wanted, int64_t begin) {
+  const auto pictures = size_t(bucket_of(int64_t(packed.pictures.size()), 1));
+  packed.pictures.resize(pictures, PictureSource::kBlank);
+  const int64_t count = wanted.rows.count(), rows = bucket_of(count, kLabelStep);
+  const auto filled = [&](const Tensor& given, int32_t value) {
+    const Tensor all = full({rows}, 0, DType::i32);
+    const auto to = all.span<int32_t>();
+    std::ranges::fill(std::ranges::copy(given.span<int32_t>(), to.begin()).out, to.end(), value);
+    return all;
+  };
+  wanted.rows = filled(wanted.rows, int32_t(packed.batch.count() - 1));
+  wanted.targets = filled(wanted.targets, kNoTarget);
+  std::ranges::fill(packed.batch.positions.span<int32_t>().subspan(size_t(begin)), 0);  // in any context
 }
 
 }  // namespace
@@ -58,62 +85,88 @@ void AdapterTask::start_decoding() {
       [pictures = pictures_, order](int64_t i) { return pictures->pixels(order[size_t(i)]); });
 }
 
-Tensor AdapterTask::next_pixels() {
-  std::vector<Tensor> pictures;
-  for (int64_t i : chosen_)
-    if (examples_[size_t(i)].image != -1) pictures.push_back(*decoded_->next());
-  if (pictures.empty()) return {};
-  const Shape& one = pictures[0].shape();
-  const Tensor all({int64_t(pictures.size()), one[0], one[1], one[2]}, pictures[0].dtype());
-  for (size_t i = 0; i < pictures.size(); ++i) copy_into(pictures[i], all[int64_t(i)]);
+Tensor AdapterTask::next_pixels(std::span<const int32_t> pictures) {
+  std::vector<Tensor> each;
+  for (int32_t picture : pictures)
+    each.push_back(picture == PictureSource::kBlank ? pictures_->pixels(picture) : *decoded_->next());
+  const Shape& one = each[0].shape();
+  const Tensor all({int64_t(each.size()), one[0], one[1], one[2]}, each[0].dtype());
+  for (size_t i = 0; i < each.size(); ++i) copy_into(each[i], all[int64_t(i)]);
   return all;
 }
 
-TowerLevels AdapterTask::levels(std::span<const int32_t> pictures, size_t first_sample,
-                                const Tensor& state) const {
-  if (pictures.empty()) return {};
-  const std::vector<int64_t> ids(pictures.begin(), pictures.end());
-  const TowerDropout dropout{.seed = options_.seed, .sample_ids = tensor_of(ids), .step_state = state};
-  if (pictures_->cached()) return pictures_->levels(pictures, dropout);
-  const auto begin = std::count_if(chosen_.begin(), chosen_.begin() + int64_t(first_sample),
-                                   [&](int64_t i) { return examples_[size_t(i)].image != -1; });
-  return pictures_->levels(pixels_.slice(begin, begin + int64_t(pictures.size())), dropout);
-}
-
 int AdapterTask::prepare(uint64_t step) {
-  const bool decodes = pictures_ && !pictures_->cached();
-  if (decodes && (!decoded_ || sequence_.cursor().batch == 0)) start_decoding();
-  chosen_ = sequence_.next();
+  if (pictures_ && !pictures_->cached() && (!decoded_ || sequence_.cursor().batch == 0)) start_decoding();
+  const std::vector<int64_t> chosen = sequence_.next();
   tokens_ = labelled_ = 0;
-  for (int64_t i : chosen_) {
+  for (int64_t i : chosen) {
     tokens_ += int64_t(examples_[size_t(i)].tokens.size());
     labelled_ += labelled_in(examples_[size_t(i)]);
   }
   require<ConfigError>(labelled_ > 0, "training: step ", step,
                        " has no labelled token; check the prompt format and its answers");
-  if (decodes) pixels_ = next_pixels();
-  return int((int64_t(chosen_.size()) + options_.micro_batch - 1) / options_.micro_batch);
+  parts_.clear();
+  const auto size = size_t(options_.micro_batch);
+  for (size_t begin = 0; begin < chosen.size(); begin += size)
+    parts_.push_back(micro_batch(std::span(chosen).subspan(begin, std::min(size, chosen.size() - begin))));
+  return int(parts_.size());
 }
 
-Variable AdapterTask::loss(int micro_batch, const Tensor& state) {
-  const size_t begin = size_t(micro_batch) * size_t(options_.micro_batch);
-  const size_t end = std::min(chosen_.size(), begin + size_t(options_.micro_batch));
+AdapterTask::MicroBatch AdapterTask::micro_batch(std::span<const int64_t> chosen) {
   std::vector<std::vector<int32_t>> tokens, labels;
   std::vector<int32_t> images;
   std::vector<int64_t> ids;
-  for (size_t i = begin; i < end; ++i) {
-    const Example& example = examples_[size_t(chosen_[i])];
+  int64_t count = 0;
+  for (int64_t i : chosen) {
+    const Example& example = examples_[size_t(i)];
     tokens.push_back(example.tokens);
     labels.push_back(example.labels);
     images.push_back(pictures_ ? example.image : -1);
     ids.push_back(example.id);
+    count += int64_t(example.tokens.size());
   }
-  const PackedExamples packed = pack_with_pictures(tokens, images, ids);
+  // Where micro-batches may be recorded they are filled up to few sizes, so that a recorded one serves again:
+  // by one more text, which has no label and sees no image.
+  const bool fill = model_.device() != kCpu;
+  if (fill) {
+    const auto missing = size_t(bucket_of(count + 1, kTokenStep) - count);
+    tokens.emplace_back(missing, 0), labels.emplace_back(missing, kIgnored);
+    images.push_back(-1), ids.push_back(-1);
+  }
+  PackedExamples packed = pack_with_pictures(tokens, images, ids);
+  Supervised wanted = supervised(packed.batch, labels);
+  if (fill) fill_up(packed, wanted, count);
+  MicroBatch part{.text = model_.plan(packed.batch, wanted.rows), .targets = wanted.targets};
+  if (packed.pictures.empty()) return part;
+  if (pictures_->cached()) {
+    part.cached = pictures_->places(packed.pictures);
+  } else {
+    part.pixels = next_pixels(packed.pictures);
+    part.picture_ids = tensor_of(std::vector<int64_t>(packed.pictures.begin(), packed.pictures.end()));
+  }
+  return part;
+}
+
+std::vector<Tensor> AdapterTask::inputs(int micro_batch) {
+  std::vector<Tensor> tensors;
+  parts_[size_t(micro_batch)].visit([&](const Tensor& tensor) { tensors.push_back(tensor); });
+  return tensors;
+}
+
+TowerLevels AdapterTask::levels(const MicroBatch& part, const Tensor& state) const {
+  if (part.cached.defined()) return pictures_->cached_levels(part.cached);
+  if (!part.pixels.defined()) return {};
+  return model_.look(part.pixels,
+                     {.seed = options_.seed, .sample_ids = part.picture_ids, .step_state = state});
+}
+
+Variable AdapterTask::loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) {
+  MicroBatch part = parts_[size_t(micro_batch)];
+  auto next = inputs.begin();
+  part.visit([&](Tensor& tensor) { tensor = *next++; });
   const ForwardOptions forward{
       .training = true, .seed = options_.seed, .step_state = state, .mode = options_.mode};
-  const TowerLevels levels = this->levels(packed.pictures, begin, state);
-  const Variable losses =
-      model_.losses(packed.batch, supervised(packed.batch, labels), model_.see(levels), forward);
+  const Variable losses = model_.losses(part.text, part.targets, model_.see(levels(part, state)), forward);
   return multiply(sum_all(losses), Variable(loss_scale_of(state)));
 }
 

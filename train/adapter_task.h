@@ -29,15 +29,30 @@ class AdapterTask : public Task {
   Module& trained() override { return trained_; }
   int prepare(uint64_t step) override;
   double loss_scale() const override { return 1.0 / double(labelled_); }
-  Variable loss(int micro_batch, const Tensor& state) override;
+  std::vector<Tensor> inputs(int micro_batch) override;
+  Variable loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) override;
   int64_t tokens() const override { return tokens_; }
   std::string cursor() const override;
   void seek(const std::string& cursor) override;
 
  private:
+  // What a micro-batch's loss reads; tensors that it does not need are empty.
+  struct MicroBatch {
+    TextPlan text;
+    Tensor targets;
+    Tensor cached;               // i32 [images]: where the levels of its pictures are kept
+    Tensor pixels, picture_ids;  // of pictures that the tower looks at in this step
+    template <class Fn>
+    void visit(const Fn& fn) {
+      text.visit(fn);
+      for (Tensor* tensor : {&targets, &cached, &pixels, &picture_ids}) fn(*tensor);
+    }
+  };
+
   void start_decoding();
-  Tensor next_pixels();
-  TowerLevels levels(std::span<const int32_t> pictures, size_t first_sample, const Tensor& state) const;
+  Tensor next_pixels(std::span<const int32_t> pictures);
+  MicroBatch micro_batch(std::span<const int64_t> chosen);
+  TowerLevels levels(const MicroBatch& part, const Tensor& state) const;
 
   FusedModel& model_;
   Module& trained_;
@@ -45,8 +60,7 @@ class AdapterTask : public Task {
   const PictureSource* pictures_;
   Options options_;
   BatchSequence sequence_;
-  std::vector<int64_t> chosen_;  // of this step
-  Tensor pixels_;                // of the step's pictures in their order, where they are not cached
+  std::vector<MicroBatch> parts_;  // of this step, on the host
   int64_t tokens_ = 0, labelled_ = 0;
   std::unique_ptr<Prefetch<Tensor>> decoded_;  // the pictures that are left of this epoch
 };

@@ -31,7 +31,7 @@ Tensor log_probabilities(const FusedModel& model, const Batch& batch, const Pict
   const PackedExamples packed = pack_with_pictures(batch.tokens, batch.images, batch.ids);
   const Vision vision = model.see(pictures ? pictures->levels(packed.pictures) : TowerLevels{});
   const Variable found =
-      model.llama().logits(model.hidden_at(packed.batch, tensor_of(batch.rows), vision, {}));
+      model.llama().logits(model.hidden(model.plan(packed.batch, tensor_of(batch.rows)), vision, {}));
   const Tensor logits = cast(found.value().to(kCpu), DType::f64);
   const int64_t vocab = logits.size(1);
   for (int64_t row = 0; row < logits.size(0); ++row) {

@@ -94,7 +94,7 @@ Insight look_inside(const FusedModel& model, const PictureSource& pictures, cons
   options.probe = [&](int, const Tensor& u, const VisualRows& rows, const Tensor& ffn, const Tensor& added) {
     gathered.look(u, rows, ffn, added);
   };
-  model.llama().forward(packed.batch, model.llama().embed(packed.batch.tokens), vision, options);
+  model.hidden(model.plan(packed.batch), vision, options);
   for (double& use : gathered.use) use /= double(gathered.ratios.size());
   result.row_ratio = std::move(gathered.ratios);
   result.slot_use = std::move(gathered.use);

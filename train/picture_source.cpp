@@ -1,5 +1,7 @@
 #include "train/picture_source.h"
 
+#include <algorithm>
+
 #include "core/ops/rows.h"
 #include "core/parallel.h"
 #include "data/prefetch.h"
@@ -57,26 +59,27 @@ Tensor PictureSource::pixels(int32_t picture) const {
   return picture == kBlank ? zeros(shape_) : read_(picture);
 }
 
-TowerLevels PictureSource::levels(std::span<const int32_t> pictures, const TowerDropout& dropout) const {
+TowerLevels PictureSource::levels(std::span<const int32_t> pictures) const {
   if (pictures.empty()) return {};
-  if (!cached()) {
-    const Tensor chosen({int64_t(pictures.size()), shape_[0], shape_[1], shape_[2]}, DType::f32);
-    parallel_for(int64_t(pictures.size()),
-                 [&](int64_t i) { copy_into(pixels(pictures[size_t(i)]), chosen[i]); });
-    return levels(chosen, dropout);
-  }
-  std::vector<int32_t> chosen(pictures.begin(), pictures.end());
-  for (int32_t& picture : chosen)
-    if (picture == kBlank) picture = int32_t(count_);
-  const Tensor index = tensor_of(chosen, model_.device());
+  if (cached()) return cached_levels(places(pictures));
+  const Tensor chosen({int64_t(pictures.size()), shape_[0], shape_[1], shape_[2]}, DType::f32);
+  parallel_for(int64_t(pictures.size()),
+               [&](int64_t i) { copy_into(pixels(pictures[size_t(i)]), chosen[i]); });
+  return model_.look(chosen);
+}
+
+Tensor PictureSource::places(std::span<const int32_t> pictures) const {
+  std::vector<int32_t> places(pictures.begin(), pictures.end());
+  std::ranges::replace(places, kBlank, int32_t(count_));
+  return tensor_of(places);
+}
+
+TowerLevels PictureSource::cached_levels(const Tensor& places) const {
+  const Tensor index = places.to(model_.device());
   TowerLevels result = cache_;
   result.images = index.count();
   for (auto& [level, value] : result.after_block) value = Variable(gather_rows(value.value(), index));
   return result;
-}
-
-TowerLevels PictureSource::levels(const Tensor& pixels, const TowerDropout& dropout) const {
-  return model_.look(pixels, dropout);
 }
 
 }  // namespace dehvf

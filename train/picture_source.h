@@ -30,9 +30,11 @@ class PictureSource {
   /// the file.
   Tensor pixels(int32_t picture) const;
   /// Levels of the pictures named, in that order; no pictures, no levels.
-  TowerLevels levels(std::span<const int32_t> pictures, const TowerDropout& dropout = {}) const;
-  /// The same where the pixels [pictures, 3, side, side] were fetched before; not for a cached source.
-  TowerLevels levels(const Tensor& pixels, const TowerDropout& dropout) const;
+  TowerLevels levels(std::span<const int32_t> pictures) const;
+  /// The same in two parts, of a cached source: on the host i32 [pictures], where they are kept; and the
+  /// levels from there.
+  Tensor places(std::span<const int32_t> pictures) const;
+  TowerLevels cached_levels(const Tensor& places) const;
   static constexpr int32_t kBlank = -2;
 
  private:

@@ -51,8 +51,8 @@ Values read_values(const std::filesystem::path& path, std::span<const std::strin
 template <class Visit>
 void each_key(RunConfig& c, const Visit& visit) {
   visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
-  visit("device", c.device), visit("dtype", c.dtype), visit("find_nan", c.find_nan),
-      visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
+  visit("device", c.device), visit("dtype", c.dtype), visit("find_nan", c.find_nan);
+  visit("graphs", c.graphs), visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
   visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
@@ -152,6 +152,7 @@ std::string RunConfig::identity() const {
   RunConfig copy = *this;
   copy.device = "auto";
   copy.find_nan = false;
+  copy.graphs = true;
   return copy.resolved();
 }
 

@@ -30,12 +30,12 @@ struct RunConfig {
   int64_t limit = 0;                           // only the first problems of each split; 0 takes all
   DType dtype = DType::f32;                    // of the frozen weights and the activations
   std::string device = "auto";                 // as chosen_device() takes it
-  bool find_nan = false;                       // TrainerOptions::find_nan
+  bool find_nan = false, graphs = true;        // as TrainerOptions have them
   std::map<std::string, std::string> kernels;  // slot -> variant, keys below `kernels.`
 
   /// Every key with its value, as YAML that reads back to the same run.
   std::string resolved() const;
-  /// resolved() without what a run may change when it is resumed: device and find_nan.
+  /// resolved() without what a run may change when it is resumed: device, find_nan and graphs.
   std::string identity() const;
 };
 

@@ -59,7 +59,7 @@ int TowerTask::prepare(uint64_t step) {
   return 1;
 }
 
-Variable TowerTask::loss(int, const Tensor&) {
+Variable TowerTask::loss(int, std::span<const Tensor>, const Tensor&) {
   const ClipConfig& config = tower_.config();
   const int levels[] = {options_.pixel_level, config.layers};
   const TowerLevels seen = tower_(Variable(pixels_), levels, nullptr);

@@ -12,7 +12,11 @@ Trainer::Trainer(Task& task, const TrainerOptions& options)
     : task_(task),
       options_(options),
       parameters_(task.trained(), options.working),
-      state_(step_state(parameters_.buffers().value.device())) {}
+      state_(step_state(parameters_.buffers().value.device())) {
+  const Device device = state_.device();
+  // Who looks for NaN reads every kernel's result.
+  if (options.graphs && !options.find_nan && backend(device).can_capture()) graphs_.emplace(device);
+}
 
 StepReport Trainer::step() {
   const auto begin = std::chrono::steady_clock::now();
@@ -26,11 +30,7 @@ StepReport Trainer::step() {
               .learning_rate = options_.schedule.rate(done),
               .loss_scale = float(task_.loss_scale())},
              state_);
-  for (int i = 0; i < micro_batches; ++i) {
-    const Variable loss = forward(i);
-    const Phase phase("backward");
-    backward(loss);
-  }
+  for (int i = 0; i < micro_batches; ++i) accumulate(i);
   const Phase phase("optimizer");
   finish_gradients(parameters_.buffers().gradient, options_.adamw, options_.clip, state_);
   adamw(parameters_.buffers(), options_.adamw, state_);
@@ -40,11 +40,19 @@ StepReport Trainer::step() {
   return report;
 }
 
-Variable Trainer::forward(int micro_batch) {
-  const Phase phase("forward");
-  const Variable loss = task_.loss(micro_batch, state_);
-  add_loss(loss.value(), state_);
-  return loss;
+void Trainer::accumulate(int micro_batch) {
+  const auto work = [&](std::span<const Tensor> inputs) {
+    std::optional<Phase> phase("forward");
+    const Variable loss = task_.loss(micro_batch, inputs, state_);
+    add_loss(loss.value(), state_);
+    phase.emplace("backward");
+    backward(loss);
+  };
+  const std::vector<Tensor> inputs = task_.inputs(micro_batch);
+  if (graphs_ && !inputs.empty())
+    graphs_->run(inputs, work);
+  else
+    work(moved(inputs, state_.device()));
 }
 
 StepReport Trainer::count(const StepState& state) {

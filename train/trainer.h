@@ -8,6 +8,7 @@
 
 #include "train/flat_parameters.h"
 #include "train/schedule.h"
+#include "train/step_graphs.h"
 
 namespace dehvf {
 
@@ -21,9 +22,13 @@ class Task {
   /// What the losses of the prepared step are multiplied by, so that they and their gradients add up to those
   /// of its mean: 1 / labelled tokens. 1 for a task that takes means itself.
   virtual double loss_scale() const { return 1; }
-  /// The loss of one micro-batch, multiplied by the state's loss scale. `state` is a StepState beside the
-  /// parameters, filled in for this step.
-  virtual Variable loss(int micro_batch, const Tensor& state) = 0;
+  /// Everything on the host that tells the prepared step's micro-batch from others: tensors, some of which
+  /// may be empty. Where their shapes are equal the work of loss() is equal, and may be recorded once and
+  /// replayed. None at all: it may not.
+  virtual std::vector<Tensor> inputs(int) { return {}; }
+  /// The loss of one micro-batch, multiplied by the state's loss scale. `inputs` are those of inputs() on the
+  /// parameters' device, and `state` is a StepState there, filled in for this step.
+  virtual Variable loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) = 0;
   virtual int64_t tokens() const = 0;      // of the step that was prepared last
   virtual std::string cursor() const = 0;  // where the next prepare() will read
   virtual void seek(const std::string& cursor) = 0;
@@ -35,6 +40,7 @@ struct TrainerOptions {
   AdamWOptions adamw;
   double clip = 1;             // largest global norm of the gradient; 0 for none
   DType working = DType::f32;  // of the copy that the parameters show, bf16 or f16 beside such weights
+  bool graphs = true;          // replay recorded micro-batches where the device can; no result depends on it
   bool find_nan = false;       // stop at the kernel that made the first value that is not finite (NanWatch)
   int max_skips = 10;          // updates skipped in a row that are borne; one more stops the run
 };
@@ -72,13 +78,14 @@ class Trainer {
   void run(const std::function<bool(const StepReport&)>& after);
 
  private:
-  Variable forward(int micro_batch);
+  void accumulate(int micro_batch);
   StepReport count(const StepState& state);
 
   Task& task_;
   TrainerOptions options_;
   FlatParameters parameters_;
   Tensor state_;
+  std::optional<StepGraphs> graphs_;
   Counters counters_;
 };
 

@@ -35,9 +35,12 @@ void cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& targe
       run<Matmul>(DeviceKind::cpu, x.slice(begin, begin + rows), w, logits,
                   MatmulOptions{.transpose_b = true});
       for_rows(rows, vocab, [&](int64_t i) {
+        C& loss = losses.data<C>()[begin + i];
+        const int32_t target = targets.data<int32_t>()[begin + i];
+        if (target == kNoTarget) return static_cast<void>(loss = 0);
         Row<C> line = Eigen::Map<Row<C>>(logits.data<C>() + i * vocab, vocab);
-        const C chosen = line[targets.data<int32_t>()[begin + i]], top = line.maxCoeff();
-        losses.data<C>()[begin + i] = top + std::log((line - top).exp().sum()) - chosen;
+        const C top = line.maxCoeff();
+        loss = top + std::log((line - top).exp().sum()) - line[target];
       });
     }
   });
@@ -56,8 +59,10 @@ void cross_entropy_backward(const Tensor& hidden, const Tensor& head, const Tens
       run<Matmul>(DeviceKind::cpu, part, w, slopes, MatmulOptions{.transpose_b = true});
       for_rows(rows, vocab, [&](int64_t i) {
         Eigen::Map<Row<C>> line(slopes.data<C>() + i * vocab, vocab);
+        const int32_t target = targets.data<int32_t>()[begin + i];
+        if (target == kNoTarget) return static_cast<void>(line.setZero());
         normalise<C>(line);
-        line[targets.data<int32_t>()[begin + i]] -= C(1);
+        line[target] -= C(1);
         line *= dlosses.data<C>()[begin + i];
       });
       if (dhidden.defined())

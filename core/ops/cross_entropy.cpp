@@ -16,7 +16,7 @@ void check_inputs(const Tensor& hidden, const Tensor& head, const Tensor& target
   if (targets.device() != kCpu) return;
   for (int64_t i = 0; i < targets.count(); ++i) {
     const int32_t target = targets.data<int32_t>()[i];
-    require(target >= 0 && target < head.size(0), "cross_entropy: target ", target, " at row ", i,
+    require(target >= kNoTarget && target < head.size(0), "cross_entropy: target ", target, " at row ", i,
             ", the vocabulary has ", head.size(0));
   }
 }

@@ -19,8 +19,9 @@ struct CrossEntropyBackward
 };
 
 /// losses[i] = log(sum_v exp(hidden_i . head_v)) - hidden_i . head_target_i for hidden [rows, width], head
-/// [vocab, width], targets i32 [rows]; losses in the statistics dtype. A target outside the vocabulary is a
-/// ShapeError.
+/// [vocab, width], targets i32 [rows]; losses in the statistics dtype. A row of kNoTarget has no loss and no
+/// gradient; any other target outside the vocabulary is a ShapeError.
+inline constexpr int32_t kNoTarget = -1;
 Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& targets);
 void cross_entropy_backward(const Tensor& hidden, const Tensor& head, const Tensor& targets,
                             const Tensor& dlosses, const Tensor& dhidden, const Tensor& dhead);

@@ -36,21 +36,24 @@ __device__ Normaliser normaliser_of(const float* logits, int64_t vocab) {
 __global__ void cross_entropy_kernel(const float* logits, const int32_t* targets, int64_t vocab,
                                      float* losses) {
   const int64_t row = blockIdx.x;
+  const int32_t target = targets[row];
   logits += row * vocab;
   const Normaliser n = normaliser_of(logits, vocab);
-  if (threadIdx.x == 0) losses[row] = n.top + logf(n.sum) - logits[targets[row]];
+  if (threadIdx.x == 0) losses[row] = target == kNoTarget ? 0.0f : n.top + logf(n.sum) - logits[target];
 }
 
 template <class T>
 __global__ void cross_entropy_slopes_kernel(const float* logits, const int32_t* targets, const float* dlosses,
                                             int64_t vocab, T* slopes) {
   const int64_t row = blockIdx.x;
+  const int32_t target = targets[row];
   logits += row * vocab;
   const Normaliser n = normaliser_of(logits, vocab);
   const float scale = 1 / n.sum, dloss = dlosses[row];
   for (int64_t v = threadIdx.x; v < vocab; v += blockDim.x) {
     const float probability = expf(logits[v] - n.top) * scale;
-    slopes[row * vocab + v] = rounded<T>(dloss * (v == targets[row] ? probability - 1 : probability));
+    const float slope = dloss * (v == target ? probability - 1 : probability);
+    slopes[row * vocab + v] = rounded<T>(target == kNoTarget ? 0.0f : slope);
   }
 }
 

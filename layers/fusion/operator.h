@@ -39,12 +39,11 @@ struct ImageState {
   Variable fuser_weights;  // [images, llm layers, positions, levels] of operators that have them: for reports
 };
 
-/// The sequence with visual tokens put in: embeddings [tokens', width], their batch, and where each text
-/// token went; both on the host, as the batch that tokens() is given.
+/// The sequence with visual tokens put in, on the host. Inserted tokens are never labelled.
 struct InputTokens {
-  Variable embeddings;
   TextBatch batch;
-  Tensor text_rows;  // i32 [text tokens], rows of the new sequence; inserted tokens are never labelled
+  Tensor source;     // i32 [batch.count()]: a row of the text's embeddings or, counted on, of tokens()
+  Tensor text_rows;  // i32 [text tokens]: where each of them went
 };
 
 /// Extra keys and values with a softmax of their own, added to the attention's output through a gate per
@@ -113,9 +112,8 @@ class FusionOperator : public Module {
   void describe(Describer&) override {}
   virtual TowerNeeds tower() const { return {}; }
   virtual ImageState encode(const TowerLevels&) const { return {}; }
-  virtual std::optional<InputTokens> tokens(const ImageState&, const Variable&, const TextBatch&) const {
-    return std::nullopt;
-  }
+  virtual std::optional<InputTokens> insert(const TextBatch&) const { return std::nullopt; }
+  virtual Variable tokens(const ImageState&) const { return {}; }  // [rows, width], where insert() puts them
   virtual Variable before_attention(const Variable& x, const ImageState&, const BlockContext&) const {
     return x;
   }

@@ -90,8 +90,8 @@ void check_states(Fixture& f, double bound) {
 void check_gradients(Fixture& f, SegmentMode mode, double bound, DType dtype) {
   const Variable embeddings = Variable::parameter(cast(f.expected.at("embeddings"), dtype), "embeddings");
   const Vision vision = f.model.see(f.model.look(f.pixels));
-  ForwardOptions options{.mode = mode, .rows = f.labelled.rows};
-  const Variable hidden = f.model.llama().forward(f.batch, embeddings, vision, options);
+  const TextPlan plan = f.model.plan(f.batch, f.labelled.rows);
+  const Variable hidden = f.model.llama().forward(plan, embeddings, vision, {.mode = mode});
   const Variable losses = f.model.llama().losses(hidden, f.labelled.targets);
   const Variable loss = scale(sum_all(losses), 1.0 / double(f.labelled.targets.count()));
   EXPECT_NEAR(item(loss.value()), item(f.expected.at("loss")), bound);

@@ -125,7 +125,8 @@ TEST_P(LlamaGradients, OfEmbeddingsAndWeights) {
   const TextBatch batch = pack(prompt);
   const Supervised next = supervised(batch, prompt);
   const Variable x = Variable::parameter(folder.model.embed(batch.tokens).value(), "embeddings");
-  const Variable hidden = folder.model.forward(batch, x, {}, {.mode = GetParam(), .rows = next.rows});
+  const Variable hidden =
+      folder.model.forward(plan_text(batch, next.rows, nullptr), x, {}, {.mode = GetParam()});
   const Variable loss =
       scale(sum_all(folder.model.losses(hidden, next.targets)), 1.0 / double(next.targets.count()));
   EXPECT_NEAR(item(loss.value()), item(folder.expected.at("loss.0")), 1e-10);

@@ -21,7 +21,7 @@ Tensor targets_of(const Case& c, uint64_t key) {
   std::vector<int32_t> targets;
   Random random(key);
   for (int64_t i = 0; i < c.rows; ++i)
-    targets.push_back(int32_t(i == 0 ? c.vocab - 1 : random.below(c.vocab)));
+    targets.push_back(i == 0 ? int32_t(c.vocab - 1) : i == 1 ? kNoTarget : int32_t(random.below(c.vocab)));
   return tensor_of(targets);
 }
 

@@ -24,7 +24,7 @@ class OperatorDecode : public testing::TestWithParam<tiny::Case> {
     std::vector<int32_t> last;
     for (int64_t s = 0; s < batch.samples(); ++s)
       last.push_back(batch.sample_offsets.data<int32_t>()[s + 1] - 1);
-    return model_.llama().logits(model_.hidden_at(batch, tensor_of(last), vision_, {})).value();
+    return model_.llama().logits(model_.hidden(model_.plan(batch, tensor_of(last)), vision_, {})).value();
   }
   std::vector<Generated> write(const tiny::Input& in, const GenerateOptions& options) const {
     return generate(model_.llama(), vision_, in.batch(), options);

@@ -25,7 +25,7 @@ struct TinyTask : Task {
   TinyTask(FusedModel& model, tiny::Input in) : model(model), in(std::move(in)) {}
   Module& trained() override { return model; }
   int prepare(uint64_t) override { return 1; }
-  Variable loss(int, const Tensor& state) override {
+  Variable loss(int, std::span<const Tensor>, const Tensor& state) override {
     return tiny::mean_loss(model, in, {.training = true, .seed = 3, .step_state = state});
   }
   int64_t tokens() const override { return 0; }
@@ -146,7 +146,7 @@ std::pair<Tensor, double> logits_of(const tiny::Case& c, DType dtype, Device dev
   std::vector<int32_t> last;
   for (int64_t s = 0; s < batch.samples(); ++s)
     last.push_back(batch.sample_offsets.data<int32_t>()[s + 1] - 1);
-  const Variable hidden = model.hidden_at(batch, tensor_of(last), vision, {});
+  const Variable hidden = model.hidden(model.plan(batch, tensor_of(last)), vision, {});
   return {model.llama().logits(hidden).value().to(kCpu), lost_by_the_head(model, hidden.value())};
 }
 

@@ -95,7 +95,7 @@ TEST_P(OperatorMeaning, LastBlockOnChosenRowsIsThatOnAll) {
   const NoGrad no_grad;
   for (const ForwardOptions& options : {ForwardOptions{}, kTraining}) {
     const Variable hidden =
-        model.hidden_at(in_.batch(), chosen.rows, tiny::see(model, in_, options), options);
+        model.hidden(model.plan(in_.batch(), chosen.rows), tiny::see(model, in_, options), options);
     const Tensor all = tiny::logits(model, in_, options);
     EXPECT_LT(relative_error(model.llama().logits(hidden).value(), gather_rows(all, chosen.rows)),
               kReordered);

@@ -140,7 +140,9 @@ Vision see(const FusedModel& model, const Input& in, const ForwardOptions& optio
 }
 
 Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options) {
-  return model.losses(in.batch(), in.supervised(), see(model, in, options), options);
+  const Supervised supervised = in.supervised();
+  return model.losses(model.plan(in.batch(), supervised.rows), supervised.targets, see(model, in, options),
+                      options);
 }
 
 Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOptions& options) {
@@ -153,11 +155,9 @@ Tensor logits(const FusedModel& model, const Input& in, const ForwardOptions& op
   const TextBatch batch = in.batch();
   const Vision vision = see(model, in, options);
   const Llama& llama = model.llama();
-  const Variable embeddings = llama.embed(batch.tokens);
-  const auto inserted = vision.fusion->tokens(vision.state, embeddings, batch);
-  if (!inserted) return llama.logits(llama.forward(batch, embeddings, vision, options)).value();
-  const Variable hidden = llama.forward(inserted->batch, inserted->embeddings, vision, options);
-  return llama.logits(gather_rows(hidden, inserted->text_rows)).value();
+  const Variable hidden = model.hidden(model.plan(batch), vision, options);
+  const auto inserted = vision.fusion->insert(batch);
+  return llama.logits(inserted ? gather_rows(hidden, inserted->text_rows) : hidden).value();
 }
 
 Tensor text_only_logits(const FusedModel& model, const Input& in) {

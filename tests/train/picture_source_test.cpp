@@ -66,6 +66,10 @@ bool equal(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
+Variable loss_of(AdapterTask& task, int micro_batch, const Tensor& state) {
+  return task.loss(micro_batch, task.inputs(micro_batch), state);
+}
+
 TEST(PictureSource, TheSameBitsHoweverPicturesAreDecoded) {
   const ToyFiles files;
   Training in_memory(files, From::memory, 64, 2);
@@ -100,10 +104,10 @@ TEST(PictureSource, SeeksAwayFromWhatWasDecodedAhead) {
   training.task->prepare(1), other.task->prepare(1);
   const NoGrad no_grad;
   const Tensor state = step_state(kCpu);
-  EXPECT_TRUE(equal(training.task->loss(0, state).value(), other.task->loss(0, state).value()));
-  EXPECT_TRUE(equal(training.task->loss(1, state).value(), other.task->loss(1, state).value()));
-  EXPECT_TRUE(equal(training.task->loss(0, state).value(),
-                    other.task->loss(0, state).value()));  // may be asked again
+  EXPECT_TRUE(equal(loss_of(*training.task, 0, state).value(), loss_of(*other.task, 0, state).value()));
+  EXPECT_TRUE(equal(loss_of(*training.task, 1, state).value(), loss_of(*other.task, 1, state).value()));
+  EXPECT_TRUE(equal(loss_of(*training.task, 0, state).value(),
+                    loss_of(*other.task, 0, state).value()));  // may be asked again
 }
 
 TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
@@ -124,7 +128,7 @@ TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
     write_step({.step = step, .loss_scale = float(cached.loss_scale())}, state);
     ASSERT_EQ(decoded.prepare(step), micro_batches);
     for (int i = 0; i < micro_batches; ++i)
-      EXPECT_NEAR(item(decoded.loss(i, state).value()), item(cached.loss(i, state).value()), 1e-5);
+      EXPECT_NEAR(item(loss_of(decoded, i, state).value()), item(loss_of(cached, i, state).value()), 1e-5);
   }
 }
 
@@ -168,9 +172,9 @@ TEST(PictureSource, AStepThatThrowsLeavesNothingBehind) {
   const ToyFiles files;
   for (int ahead : {1, 64}) {
     Training training(files, From::files, ahead, 3);
-    training.task->prepare(0);
     for (Example& example : training.data.examples) example.tokens[0] = 1 << 20;  // no such token
-    EXPECT_THROW(training.task->loss(0, step_state(kCpu)), Error);
+    training.task->prepare(0);
+    EXPECT_THROW(loss_of(*training.task, 0, step_state(kCpu)), Error);
   }
 }
 

@@ -40,7 +40,7 @@ class ToyTask : public Task {
     at_ += kBatch;
     return micro_batches_;
   }
-  Variable loss(int micro_batch, const Tensor&) override {
+  Variable loss(int micro_batch, std::span<const Tensor>, const Tensor&) override {
     const int64_t count = kBatch / micro_batches_;
     Tensor x({count, 5}, DType::f32), y({count, 3}, DType::f32);
     for (int64_t i = 0; i < count; ++i) {

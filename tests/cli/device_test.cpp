@@ -1,0 +1,121 @@
+// dehvf train, eval and generate on the emulated device, to their ends, beside the same commands on the CPU.
+#include <filesystem>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/commands.h"
+#include "core/io/file.h"
+#include "core/io/json.h"
+#include "data/scene_generator.h"
+#include "models/clip_config.h"
+#include "models/llama_config.h"
+#include "support/temporary_folder.h"
+
+namespace dehvf::cli {
+namespace {
+
+const std::filesystem::path kToy = DEHVF_SOURCE_DIR "/examples/toy";
+
+// Two steps of the same four problems, with and without a picture; each step is logged and kept.
+struct TwoSteps {
+  TwoSteps() { write_scene_data(SceneWorld::shapes(), {.train = 4, .val = 2, .test = 2}, folder / "data"); }
+
+  std::vector<std::string> words(std::string command, const std::string& device) const {
+    return {std::move(command),
+            "--device",
+            device,
+            "--json",
+            "model=" + (kToy / "llama").string(),
+            "tower=" + (kToy / "tower").string(),
+            "data=" + (folder / "data").string(),
+            "out=" + (folder / "out").string(),
+            "fusion.slots=20",
+            "fusion.rank=8",
+            "fusion.lambda=1",
+            "fusion.dropout=0.1",
+            "fusion.blocks=2",
+            "prompt.format=word",
+            "tower_adapters.rank=4",
+            "train.rate=4e-3",
+            "train.epochs=2",
+            "train.warmup_epochs=0",
+            "train.batch=4",
+            "train.micro_batch=4",
+            "train.log_every=1",
+            "train.checkpoint_every=1"};
+  }
+  Json train(const std::string& device) const {
+    auto all = words("train", device);
+    all.insert(all.end(), {"--resume", "auto"});
+    return Json::parse(run_command(add_train, all));
+  }
+  std::vector<Json> log() const {  // a line a step
+    std::vector<Json> lines;
+    std::istringstream text(read_file(folder / "out" / "log.jsonl"));
+    for (std::string line; std::getline(text, line);)
+      if (Json json = Json::parse(line); json.contains("loss")) lines.push_back(std::move(json));
+    return lines;
+  }
+  void forget(const std::string& name) const { std::filesystem::remove_all(folder / "out" / name); }
+
+  TemporaryFolder folder;
+};
+
+// Each device's products are within 4 eps_f32 sqrt(K) of exact ones (contracts: tolerances), and what lies
+// behind one another adds up: six products a block in tower and language model (the rows' two among them),
+// the head, and as many again backward.
+double bound() {
+  std::vector<std::string> notes;
+  const LlamaConfig llama = read_llama_config(kToy / "llama", notes);
+  const ClipConfig tower = read_clip_config(kToy / "tower");
+  const double products = 2 * (6.0 * (llama.layers + tower.layers) + 1);
+  return 2 * 4 * 0x1p-24 * std::sqrt(double(llama.width)) * products;  // two devices
+}
+
+void expect_equal(const Json& found, const Json& wanted) {
+  for (const char* key : {"loss", "grad_norm"})
+    EXPECT_NEAR(found[key].get<double>(), wanted[key].get<double>(), bound() * wanted[key].get<double>())
+        << key << " of step " << wanted["step"];
+  EXPECT_EQ(found["lr"], wanted["lr"]);
+}
+
+TEST(TrainOnTheEmulator, StepsAreThoseOfTheCpuAndResumeCrossesDevices) {
+  EXPECT_LT(bound(), 1e-3);
+  const TwoSteps run;
+  EXPECT_EQ(run.train("cpu")["steps"], 2);
+  const std::vector<Json> cpu = run.log();
+  ASSERT_EQ(cpu.size(), 2u);
+  // From the CPU's first checkpoint on: Adam's first update divides by the gradient, so two runs from the
+  // start differ by whole updates where a gradient is rounding noise.
+  std::filesystem::path last;
+  for (const auto& entry : std::filesystem::directory_iterator(run.folder / "out" / "checkpoints"))
+    last = std::max(last, entry.path());
+  std::filesystem::remove_all(last);
+  EXPECT_EQ(run.train("emulator")["steps"], 2);
+  ASSERT_EQ(run.log().size(), 2u);
+  expect_equal(run.log()[1], cpu[1]);
+  EXPECT_NE(run.log()[1]["loss"], cpu[1]["loss"]) << "bits of another device would be a surprise";
+
+  for (const char* name : {"checkpoints", "log.jsonl", "adapter"}) run.forget(name);
+  EXPECT_EQ(run.train("emulator")["steps"], 2);
+  const std::vector<Json> emulated = run.log();
+  ASSERT_EQ(emulated.size(), 2u);
+  expect_equal(emulated[0], cpu[0]);
+
+  // The adapter that the emulator wrote answers alike on both.
+  const auto ask = [&](const std::string& device) {
+    auto all = run.words("eval", device);
+    const Json rows = Json::parse(run_command(add_eval, all))["rows"];
+    const Json said = Json::parse(run_command(
+        add_generate,
+        {"generate", "--json", "--device", device, "--model", kToy / "llama", "--tower", kToy / "tower",
+         "--adapter", run.folder / "out" / "adapter", "--prompt", "What colour?", "--max-new", "2"}));
+    return Json{{"columns", rows[0]["columns"]}, {"tokens", said["tokens"]}};
+  };
+  EXPECT_EQ(ask("emulator"), ask("cpu"));
+}
+
+}  // namespace
+}  // namespace dehvf::cli

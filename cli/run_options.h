@@ -21,7 +21,9 @@ struct RunOptions {
 
   void add_to(CLI::App* command) {
     command->add_option("--config", config, "YAML file; see configs/")->check(CLI::ExistingFile);
-    command->add_option("overrides", overrides, "key=value, over what the file says");
+    command->add_option("overrides", overrides,
+                        "key=value, over what the file says, e.g. train.rate=1e-3 or find_nan=true; a "
+                        "run's config.yaml lists every key");
     command->add_option("--device", device, "auto, cpu, cuda:N or emulator; the key `device`");
     command->add_flag("--memory", memory, "ends with what the memory was for when most was held");
     command->add_flag("--json", json, "one JSON object on one line, no progress");

@@ -11,6 +11,7 @@
 #include "data/scene_generator.h"
 #include "models/clip_config.h"
 #include "models/llama_config.h"
+#include "support/message.h"
 #include "support/temporary_folder.h"
 
 namespace dehvf::cli {
@@ -115,6 +116,19 @@ TEST(TrainOnTheEmulator, StepsAreThoseOfTheCpuAndResumeCrossesDevices) {
     return Json{{"columns", rows[0]["columns"]}, {"tokens", said["tokens"]}};
   };
   EXPECT_EQ(ask("emulator"), ask("cpu"));
+}
+
+TEST(FindNan, IsAKeyLikeAnyOther) {
+  const TwoSteps run;
+  for (const char* device : {"cpu", "emulator"}) {
+    auto all = run.words("train", device);
+    all.insert(all.end(), {"train.rate=1e25", "find_nan=true"});
+    EXPECT_THAT(
+        message_of<Error>([&] { run_command(add_train, all); }),
+        testing::AllOf(testing::StartsWith("find_nan: "), testing::HasSubstr(concat(" on ", device, ": ")),
+                       testing::HasSubstr("; in forward")));
+    run.forget("checkpoints");
+  }
 }
 
 }  // namespace

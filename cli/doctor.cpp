@@ -23,7 +23,8 @@ void add_doctor(CLI::App& program, Action& chosen) {
       std::array<int, 3> kernels{};  // by device kind
       for (const auto& [kernel, key] : kernel_catalog()) ++kernels.at(size_t(key.device));
       const auto [cpu, cuda, emulated] = kernels;
-      const std::string device = concat(chosen_device("auto"));
+      const std::string refusal = cuda_refusal(),
+                        device = refusal.empty() ? concat(chosen_device("auto")) : "none: " + refusal;
       const bool plots = !python_with_matplotlib().empty();
       if (*json) {
         std::printf("%s\n", Json{{"cores", std::thread::hardware_concurrency()},

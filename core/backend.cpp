@@ -51,6 +51,9 @@ Backend& backend(Device device) {
 
 Device chosen_device(std::string_view name) {
   constexpr Device kFirstGpu{DeviceKind::cuda, 0};
+  if (name == "auto" && !has_device(kFirstGpu))
+    if (const std::string refusal = cuda_refusal(); !refusal.empty())
+      fail<ConfigError>("device auto: ", refusal, "; or say --device cpu");
   const Device device = name != "auto" ? device_named(name) : has_device(kFirstGpu) ? kFirstGpu : kCpu;
   require<ConfigError>(has_device(device), "device ", device, " is not here; present: ", present_devices(),
                        device.kind == DeviceKind::cuda ? "; " + cuda_report() : "");

@@ -8,5 +8,8 @@ namespace dehvf {
 // Provided by cuda/, or by cuda/no_cuda.cpp where no toolkit was found.
 bool built_with_cuda();
 std::string cuda_report();  // one line: devices found, or why there are none; never throws for their lack
+/// Why no GPU of this machine is used though another build or driver would do; empty where one is used or
+/// none is there. One line: what was found, what to build with.
+std::string cuda_refusal();
 
 }  // namespace dehvf

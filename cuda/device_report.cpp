@@ -1,15 +1,12 @@
 #include "core/device_report.h"
 
+#include "cuda/architectures.h"
 #include "cuda/check.h"
 #include "cuda/devices.h"
 
 namespace dehvf {
 namespace cuda {
 namespace {
-
-std::string version(int number) {  // 13000 is 13.0
-  return number == 0 ? "none" : concat(number / 1000, ".", number % 1000 / 10);
-}
 
 std::string gibibytes(size_t bytes) {
   const size_t tenths = (bytes * 10 + (size_t(1) << 29)) >> 30;
@@ -34,7 +31,8 @@ std::string cuda_report() {
   int driver = 0, runtime = 0, count = 0;
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
-  const std::string versions = concat("driver ", cuda::version(driver), ", runtime ", cuda::version(runtime));
+  const std::string versions =
+      concat("driver ", cuda::cuda_version(driver), ", runtime ", cuda::cuda_version(runtime));
   const cudaError_t status = cuda::count_devices(count);
   if (count == 0)
     return concat("no CUDA device: ",
@@ -43,6 +41,21 @@ std::string cuda_report() {
   for (int i = 0; i < count; ++i) line += cuda::report(i) + "; ";
   cudaGetLastError();
   return line + versions;
+}
+
+std::string cuda_refusal() {
+  int driver = 0, count = 0;
+  const cudaError_t status = cuda::count_devices(count);
+  cudaDriverGetVersion(&driver);
+  if (status == cudaErrorInsufficientDriver && driver > 0)
+    return cuda::unsuited({.driver = driver}, {{}, CUDART_VERSION});
+  std::string first;
+  for (int i = 0; i < count; ++i) {
+    if (cuda::missing_feature(i).empty()) return {};
+    const std::string reason = cuda::unsuited_build(i);
+    if (first.empty() && !reason.empty()) first = concat("cuda:", i, " is not used: ", reason);
+  }
+  return first;
 }
 
 }  // namespace dehvf

@@ -13,4 +13,7 @@ cudaError_t count_devices(int& count);
 /// What keeps a device from being used; empty when it can be.
 std::string missing_feature(int index);
 
+/// The part of missing_feature() that another build or driver would mend.
+std::string unsuited_build(int index);
+
 }  // namespace dehvf::cuda

@@ -10,4 +10,6 @@ std::string cuda_report() {
   return "built without CUDA; configure with -DDEHVF_CUDA=ON where a toolkit is installed";
 }
 
+std::string cuda_refusal() { return {}; }
+
 }  // namespace dehvf

@@ -12,13 +12,15 @@ struct Row {
 };
 
 std::map<std::string, Row> rows_of(const Json& result, std::string_view what) {
-  require<IoError>(result.is_object() && result.value("what", "") == "kernels" && result.contains("kernels"),
-                   what, ": wanted a result of `dehvf bench kernels`");
+  const std::string kind = result.is_object() ? result.value("what", "") : "";
+  require<IoError>((kind == "kernels" || kind == "step") && result.contains(kind), what,
+                   ": wanted a result of `dehvf bench kernels` or of `dehvf bench step`");
   std::map<std::string, Row> rows;
-  for (const Json& row : result["kernels"]) {
+  for (const Json& row : result[kind]) {
     if (row.contains("failed")) continue;
-    require<IoError>(json_get<int64_t>(row, "rounds", what) >= 3, what,
-                     ": measured in fewer than 3 rounds, as --quick does; that says nothing about speed");
+    require<IoError>(
+        json_get<int64_t>(row, "rounds", what) >= 3, what,
+        ": measured in fewer than 3 rounds, as --quick and --shape tiny do; that says nothing about speed");
     const auto text = [&](const char* key) { return json_get<std::string>(row, key, what); };
     const auto number = [&](const char* key) { return json_get<double>(row, key, what); };
     const std::string variant = text("variant");

@@ -1,6 +1,7 @@
 // What the build and the machine offer beside the CPU, for `dehvf doctor` and error messages.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace dehvf {
@@ -11,5 +12,6 @@ std::string cuda_report();  // one line: devices found, or why there are none; n
 /// Why no GPU of this machine is used though another build or driver would do; empty where one is used or
 /// none is there. One line: what was found, what to build with.
 std::string cuda_refusal();
+int64_t cuda_free_bytes(int index);  // of a GPU's memory, for all who use it; 0 where it cannot be asked
 
 }  // namespace dehvf

@@ -58,4 +58,10 @@ std::string cuda_refusal() {
   return first;
 }
 
+int64_t cuda_free_bytes(int index) {
+  size_t free = 0, total = 0;
+  if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
+  return int64_t(free);
+}
+
 }  // namespace dehvf

@@ -31,10 +31,20 @@ TEST(BenchDiff, CallsADifferenceOnlyWhatIsOutsideOfTheNoise) {
   EXPECT_EQ(changes[2].verdict, BenchChange::slower);
 }
 
+TEST(BenchDiff, ReadsStepsToo) {
+  const auto step = [](double median) {
+    return Json{{"what", "step"}, {"step", Json::array({row("step", "", median - 1, median, median + 1)})}};
+  };
+  const auto changes = bench_diff(step(10), step(20));
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].what, "step [2, 3]");
+  EXPECT_EQ(changes[0].verdict, BenchChange::slower);
+}
+
 TEST(BenchDiff, RefusesWhatIsNoMeasurement) {
   const Json good = result({row("add", "", 1, 2, 3)});
   EXPECT_EQ(message_of<IoError>([&] { bench_diff(Json::object(), good); }),
-            "before: wanted a result of `dehvf bench kernels`");
+            "before: wanted a result of `dehvf bench kernels` or of `dehvf bench step`");
   Json quick = good;
   quick["kernels"][0]["rounds"] = 1;
   EXPECT_THAT(message_of<IoError>([&] { bench_diff(good, quick); }),

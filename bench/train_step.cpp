@@ -85,20 +85,23 @@ class TrainStep {
   }
   double loss() const { return loss_; }
 
-  // Seconds of each pass and part, a value a step.
+  // Seconds in the kernels of each pass, and of its parts; a value a step.
   std::map<std::string, std::vector<double>> time_parts(int steps) {
-    std::map<std::string, std::vector<double>> parts;
+    std::map<std::string, std::vector<double>> sums;
+    const auto add = [&](const std::string& what, int step, double seconds) {
+      sums[what].resize(size_t(steps));
+      sums[what][size_t(step)] += seconds;
+    };
     for (int i = 0; i < steps; ++i) {
       const RangeClock clock(device_);
       time(1);
       for (const auto& [place, seconds] : clock.seconds()) {
         const std::string pass = place.substr(0, place.find(" > "));
-        auto& values = parts[pass == "optimizer" ? pass : concat(pass, ' ', part_of(place))];
-        values.resize(size_t(steps));
-        values[size_t(i)] += seconds;
+        add(pass, i, seconds);
+        if (pass != "optimizer") add(concat(pass, ' ', part_of(place)), i, seconds);
       }
     }
-    return parts;
+    return sums;
   }
 
  private:
@@ -130,6 +133,7 @@ void compare(Json& result, const StepShape& shape, const StepAdapter& adapter) {
   std::map<std::string, double> of_part;
   for (const FloorPart& part : step_floor(shape, adapter, floor_rates(result["rates"]))) {
     of_part[concat("step ", name_of(part.pass), ' ', part.part)] = part.seconds;
+    of_part[concat("step ", name_of(part.pass))] += part.seconds;
     seconds += part.seconds;
     flops += part.flops;
   }

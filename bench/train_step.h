@@ -30,10 +30,10 @@ int64_t step_bytes(const StepShape& shape, FusedModel& model);
 std::string_view part_of(std::string_view place);
 
 /// {version, what: "step", device, shape, rates, samples, length, supervised, loss, step: rows as those of
-/// measure() with floor_us and of_floor, memory, peak_bytes, floor_us, of_floor, tflop_s}. Rows: the step,
-/// and its parts from a pass that waits for every kernel. DEHVF with its defaults and adapters in the tower,
-/// everything in bf16. Throws OutOfMemory, before anything is made, where a quarter more than step_bytes() is
-/// not free.
+/// measure() with floor_us and of_floor, memory, peak_bytes, floor_us, of_floor, tflop_s}. Rows: the step;
+/// its passes and their parts from steps that wait for every kernel, so that nothing of the host is in them.
+/// DEHVF with its defaults and adapters in the tower, everything in bf16. Throws OutOfMemory, before anything
+/// is made, where a quarter more than step_bytes() is not free.
 Json bench_train_step(const TrainStepOptions& options,
                       const std::function<void(const std::string&)>& progress);
 

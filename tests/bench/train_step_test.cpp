@@ -36,13 +36,16 @@ TEST_P(TrainStepBench, TimesATinyStepAndItsParts) {
   EXPECT_EQ(result["shape"], "tiny 2x12 labelled 3 bf16");
   EXPECT_NEAR(result["loss"], std::log(160), 1) << "a guess among the vocabulary";
   double floor = 0;
-  for (const char* pass : {"forward", "backward"})
+  for (const char* pass : {"forward", "backward"}) {
+    const double begin = floor;
     for (const char* part : {"linears", "attention", "visual rows", "lm head", "vision", "operator"}) {
       const Json& row = row_of(result, concat("step ", pass, ' ', part));
       EXPECT_GT(row["us"], 0) << row;
       floor += row["floor_us"].get<double>();
       EXPECT_DOUBLE_EQ(row["of_floor"], row["floor_us"].get<double>() / row["us"].get<double>());
     }
+    EXPECT_DOUBLE_EQ(row_of(result, concat("step ", pass))["floor_us"], floor - begin);
+  }
   for (const char* part : {"step forward elementwise", "step backward elementwise", "step optimizer"})
     EXPECT_FALSE(row_of(result, part).contains("floor_us")) << part;
   EXPECT_DOUBLE_EQ(row_of(result, "step")["floor_us"], floor);

@@ -85,8 +85,9 @@ class TrainStep {
   }
   double loss() const { return loss_; }
 
-  // Seconds in the kernels of each pass, and of its parts; a value a step.
+  // Seconds in the kernels of each pass, and of its parts; a value a step. Replayed work has no parts.
   std::map<std::string, std::vector<double>> time_parts(int steps) {
+    trainer_->use_graphs(false);
     std::map<std::string, std::vector<double>> sums;
     const auto add = [&](const std::string& what, int step, double seconds) {
       sums[what].resize(size_t(steps));
@@ -147,9 +148,8 @@ void compare(Json& result, const StepShape& shape, const StepAdapter& adapter) {
 }
 
 Json tables(const MemoryLedger::Table& table) {
-  constexpr std::array kNames{"weights", "parameters", "activations", "workspaces", "caches"};
   Json json = Json::object();
-  for (size_t i = 0; i < kNames.size(); ++i) json[kNames[i]] = table[i];
+  for (size_t i = 0; i < table.size(); ++i) json[name_of(Purpose(i))] = table[i];
   return json;
 }
 

@@ -21,6 +21,8 @@ std::string amount(size_t bytes) {
 
 }  // namespace
 
+std::string_view name_of(Purpose purpose) { return kNames[size_t(purpose)]; }
+
 PurposeScope::PurposeScope(Purpose purpose) : previous_(current_purpose) { current_purpose = purpose; }
 PurposeScope::~PurposeScope() { current_purpose = previous_; }
 Purpose PurposeScope::current() { return current_purpose; }
@@ -62,7 +64,7 @@ std::string describe(const MemoryLedger::Table& table) {
   std::ranges::stable_sort(order, std::greater{}, [&](size_t i) { return table[i]; });
   std::string text;
   for (size_t i : order)
-    if (table[i] > 0) text += concat(text.empty() ? "" : ", ", kNames[i], ' ', amount(table[i]));
+    if (table[i] > 0) text += concat(text.empty() ? "" : ", ", name_of(Purpose(i)), ' ', amount(table[i]));
   return text.empty() ? "nothing" : text;
 }
 

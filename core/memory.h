@@ -16,6 +16,8 @@ namespace dehvf {
 enum class Purpose : uint8_t { weights, parameters, activations, workspaces, caches, recorded };
 inline constexpr size_t kPurposes = 6;
 
+std::string_view name_of(Purpose purpose);
+
 /// Allocations of this thread are for `purpose` until the scope ends.
 class PurposeScope {
  public:

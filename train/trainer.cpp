@@ -13,9 +13,14 @@ Trainer::Trainer(Task& task, const TrainerOptions& options)
       options_(options),
       parameters_(task.trained(), options.working),
       state_(step_state(parameters_.buffers().value.device())) {
-  const Device device = state_.device();
+  use_graphs(options.graphs);
+}
+
+void Trainer::use_graphs(bool wanted) {
+  graphs_.reset();
   // Who looks for NaN reads every kernel's result.
-  if (options.graphs && !options.find_nan && backend(device).can_capture()) graphs_.emplace(device);
+  if (wanted && !options_.find_nan && backend(state_.device()).can_capture())
+    graphs_.emplace(state_.device());
 }
 
 StepReport Trainer::step() {

@@ -72,6 +72,8 @@ class Trainer {
     counters_ = counters;
     parameters_.refresh_working();
   }
+  /// As TrainerOptions::graphs, from the next step on.
+  void use_graphs(bool wanted);
   /// One optimizer step. Throws Error when too many updates in a row had to be skipped.
   StepReport step();
   /// Steps until the end, or until `after(report)` returns false.

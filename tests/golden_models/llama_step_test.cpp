@@ -25,7 +25,8 @@ Step step_of(const Tensors& expected, DType dtype, Device device) {
   const TextBatch batch = pack(prompt);
   const Supervised next = supervised(batch, prompt);
   const Variable x = Variable::parameter(model.embed(batch.tokens).value(), "embeddings");
-  const Variable losses = model.losses(model.forward(batch, x, {}, {.rows = next.rows}), next.targets);
+  const Variable losses =
+      model.losses(model.forward(plan_text(batch, next.rows, nullptr), x, {}, {}), next.targets);
   backward(scale(sum_all(losses), 1.0 / double(next.targets.count())));
   return {losses.value().to(kCpu), x.grad().to(kCpu)};
 }

@@ -19,7 +19,8 @@ Json bench_kernels(const KernelBenchOptions& options,
     if (!options.out.empty()) write_json(options.out, result);
   };
   save();
-  for (const auto& cases : {memory_cases(bench), product_cases(bench), fusion_cases(bench)})
+  for (const auto& cases :
+       {memory_cases(bench), product_cases(bench), fusion_cases(bench), composed_cases(bench)})
     for (const KernelCase& one : cases) {
       if (one.variants.empty() || one.slot.find(options.filter) == std::string::npos) continue;
       progress(concat(one.slot, ' ', one.shape));

@@ -28,7 +28,8 @@ class Workbench {
   bool quick_;
 };
 
-/// One kernel at one size. `make` draws the inputs and returns what runs the given variant on them once.
+/// One kernel at one size. `make` draws the inputs and returns what runs the given variant on them once. A
+/// variant that no registry knows is another way to the same result.
 struct KernelCase {
   std::string slot, shape;
   double bytes = 0, flops = 0;  // that the kernel has to move and to do
@@ -39,6 +40,7 @@ struct KernelCase {
 std::vector<KernelCase> memory_cases(const Workbench& bench);
 std::vector<KernelCase> product_cases(const Workbench& bench);
 std::vector<KernelCase> fusion_cases(const Workbench& bench);
+std::vector<KernelCase> composed_cases(const Workbench& bench);
 
 template <class Tag>
 std::vector<KernelKey> variants_of(Device device) {

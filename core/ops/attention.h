@@ -12,6 +12,9 @@ struct AttentionOptions {
   bool causal =
       false;         // aligned at the ends: query i of a span sees its first k_count - q_count + i + 1 keys
   double scale = 1;  // of the scores, usually 1 / sqrt(dim)
+  // What the caller knows of spans that stand on a device. Kernels may rely on it and need not check it.
+  bool own_keys = false;  // no key is in two spans
+  int64_t longest = 0;    // no span has more queries or keys; 0: not known
 };
 
 struct Attention

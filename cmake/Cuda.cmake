@@ -1,5 +1,7 @@
-# Finds the CUDA toolkit where there is one. Sets HAVE_CUDA; nothing else in the tree asks for a toolkit.
+# Finds the CUDA toolkit where there is one, and cuDNN's headers. Sets HAVE_CUDA and HAVE_CUDNN; nothing else in the
+# tree asks for a toolkit. cuDNN itself is opened when a program runs.
 set(HAVE_CUDA OFF)
+set(HAVE_CUDNN OFF)
 if(DEHVF_CUDA STREQUAL "OFF")
   return()
 endif()
@@ -19,6 +21,15 @@ if(CMAKE_CUDA_COMPILER)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   find_package(CUDAToolkit 12.4 REQUIRED)
   set(HAVE_CUDA ON)
+  find_path(CUDNN_INCLUDE_DIR cudnn_graph.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CUDNN_INCLUDE_DIR)
+    file(STRINGS ${CUDNN_INCLUDE_DIR}/cudnn_version.h numbers REGEX "define CUDNN_(MAJOR|MINOR) ")
+    string(REGEX REPLACE "[^0-9;]" "" numbers "${numbers}")
+    string(REPLACE ";" "." numbers "${numbers}")
+    if(numbers VERSION_GREATER_EQUAL 9.10) # hides scores by minus infinity
+      set(HAVE_CUDNN ON)
+    endif()
+  endif()
 elseif(DEHVF_CUDA STREQUAL "ON")
   message(FATAL_ERROR "DEHVF_CUDA=ON but no CUDA compiler was found; set CUDACXX or use DEHVF_CUDA=OFF")
 endif()

@@ -51,7 +51,7 @@ std::vector<KernelKey> variants_of(Device device) {
 }
 
 /// The case's variants in turns with a copy of as many bytes: [{slot, variant, shape, rounds, us, low_us,
-/// high_us, gb_s, tflop_s, of_copy}].
+/// high_us, gb_s, tflop_s, of_copy}], or {slot, variant, shape, failed} for one that does not run.
 Json measure(const KernelCase& what, const Workbench& bench);
 
 /// Rates of the machine: device copy, host link both ways, the largest product, the launch of an empty

@@ -43,7 +43,8 @@ void add_attention(std::vector<KernelCase>& cases, const Workbench& bench, const
   for (int64_t i = 0; i < s.spans; ++i)
     for (const int64_t value : {i * s.length, s.length, i * s.length, s.length})
       spans.push_back(int32_t(value));
-  const AttentionOptions options{.causal = s.causal, .scale = 1 / std::sqrt(double(s.dim))};
+  const AttentionOptions options{
+      .causal = s.causal, .scale = 1 / std::sqrt(double(s.dim)), .own_keys = true, .longest = s.length};
   struct Operands {
     Tensor q, k, v, spans, out, lse;
   };

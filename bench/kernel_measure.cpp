@@ -92,8 +92,19 @@ Json measure(const KernelCase& what, const Workbench& bench) {
       bench.quick() ? 1 : std::clamp(int(kColdBytes / std::max(what.bytes, 1.0)) + 1, 1, kMostSets);
   std::vector<std::function<void(const KernelKey&)>> runs;
   for (int i = 0; i < sets; ++i) runs.push_back(what.make(bench));
+  Json rows = Json::array();
+  std::vector<KernelKey> variants;
+  for (const KernelKey& key : what.variants) {
+    try {
+      runs[0](key);
+      variants.push_back(key);
+    } catch (const Error& error) {  // the others go on
+      rows.push_back(
+          {{"slot", what.slot}, {"variant", key.variant}, {"shape", what.shape}, {"failed", error.what()}});
+    }
+  }
   std::vector<Contestant> contestants;
-  for (const KernelKey& key : what.variants)
+  for (const KernelKey& key : variants)
     contestants.push_back({[&runs, &key, i = size_t(0)]() mutable {
       runs[i](key);
       i = (i + 1) % runs.size();
@@ -101,11 +112,10 @@ Json measure(const KernelCase& what, const Workbench& bench) {
   contestants.push_back({copy_of(what.bytes, bench)});
   compete(contestants, bench);
   const double copy = contestants.back().at(0.5);
-  Json rows = Json::array();
-  for (size_t v = 0; v < what.variants.size(); ++v) {
+  for (size_t v = 0; v < variants.size(); ++v) {
     Contestant& one = contestants[v];
     rows.push_back({{"slot", what.slot},
-                    {"variant", what.variants[v].variant},
+                    {"variant", variants[v].variant},
                     {"shape", what.shape},
                     {"rounds", one.seconds.size()},
                     {"us", 1e6 * one.at(0.5)},

@@ -19,16 +19,13 @@ void print_kernels(const Json& rows) {
   std::printf("\n%-22s %-9s %-44s %11s %9s %9s %8s\n", "kernel", "variant", "shape", "us", "GB/s", "TFLOP/s",
               "of copy");
   for (const Json& row : rows) {
-    const std::string slot = row["slot"], shape = row["shape"];
-    if (row.contains("failed")) {
-      std::printf("%-22s %-9s %-44s failed: %s\n", slot.c_str(), "", shape.c_str(),
-                  row["failed"].get<std::string>().c_str());
-      continue;
-    }
-    const std::string variant = row["variant"];
-    std::printf("%-22s %-9s %-44s %11.1f %9.1f %9.2f %8.3f\n", slot.c_str(),
-                variant.empty() ? "-" : variant.c_str(), shape.c_str(), row["us"].get<double>(),
-                row["gb_s"].get<double>(), row["tflop_s"].get<double>(), row["of_copy"].get<double>());
+    const std::string slot = row["slot"], shape = row["shape"], variant = row.value("variant", "");
+    std::printf("%-22s %-9s %-44s ", slot.c_str(), variant.empty() ? "-" : variant.c_str(), shape.c_str());
+    if (row.contains("failed"))
+      std::printf("failed: %s\n", row["failed"].get<std::string>().c_str());
+    else
+      std::printf("%11.1f %9.1f %9.2f %8.3f\n", row["us"].get<double>(), row["gb_s"].get<double>(),
+                  row["tflop_s"].get<double>(), row["of_copy"].get<double>());
   }
 }
 

@@ -36,6 +36,7 @@ struct KernelEntry<void(Args...)> {
   template <std::convertible_to<Run> F>
   KernelEntry(F run, Supports supports = nullptr) : run(run), supports(supports) {}
   void operator()(Args... args) const { run(args...); }
+  bool takes(Args... args) const { return !supports || supports(args...); }
   Run run;
   Supports supports;
 };
@@ -56,7 +57,7 @@ class Variants {
   static const typename Tag::Entry& choose(DeviceKind device, Args&... args) {
     auto& candidates = table().at(size_t(device));
     for (Candidate& candidate : candidates) {
-      if (candidate.kernel.supports && !candidate.kernel.supports(args...)) continue;
+      if (!candidate.kernel.takes(args...)) continue;
       if (&candidate != &candidates.front() && !std::exchange(candidate.noted, true))
         add_kernel_note(concat(Tag::name, " on ", device, ": variant ", shown(candidates.front()),
                                " does not take some shapes; ", shown(candidate), " answers those"));

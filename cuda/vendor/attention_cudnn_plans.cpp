@@ -48,10 +48,7 @@ std::optional<AttentionKind> attention_backward_kind(const Tensor& q, const Tens
 
 const AttentionPlan& AttentionPlans::plan(int device, const AttentionKind& kind) {
   const std::lock_guard lock(mutex_);
-  const std::pair key(device, kind);
-  auto found = plans_.find(key);
-  if (found == plans_.end()) found = plans_.try_emplace(key, cudnn_, kind, device).first;
-  return found->second;
+  return plans_.try_emplace({device, kind}, cudnn_, kind, device).first->second;
 }
 
 void AttentionPlans::run(const AttentionPlan& plan, int device, cudaStream_t stream,

@@ -1,5 +1,6 @@
 #include "core/ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -54,12 +55,33 @@ Tensor finite(const Tensor& lse) {
   return result;
 }
 
-struct Variant {
-  KernelKey forward, backward;
-};
+bool own_keys(const std::vector<int32_t>& spans) {
+  std::vector<std::pair<int32_t, int32_t>> ranges;
+  for (size_t s = 0; s < spans.size(); s += 4)
+    if (spans[s + 3] > 0) ranges.emplace_back(spans[s + 2], spans[s + 2] + spans[s + 3]);
+  std::ranges::sort(ranges);
+  for (size_t i = 1; i < ranges.size(); ++i)
+    if (ranges[i].first < ranges[i - 1].second) return false;
+  return true;
+}
+
+int64_t longest(const std::vector<int32_t>& spans) {
+  int64_t most = 0;
+  for (size_t s = 0; s < spans.size(); s += 4)
+    most = std::max<int64_t>(most, std::max(spans[s + 1], spans[s + 3]));
+  return most;
+}
 
 class AttentionKernels : public Parity {
  protected:
+  // False where the variant does not take the arguments.
+  template <class Tag, class... Args>
+  static bool ran(const KernelKey& key, const Args&... args) {
+    const auto& kernel = Registry<Tag>::instance().find(key);
+    if (!kernel.takes(args...)) return false;
+    kernel(args...);
+    return true;
+  }
   std::vector<KernelKey> variants() const {
     std::vector<KernelKey> found;
     for (const KernelKey& key : Registry<Attention>::instance().keys())
@@ -83,9 +105,12 @@ class AttentionKernels : public Parity {
     const Tensor q = draw(q_shape, 1), k = draw(k_shape, 2), v = draw(k_shape, 3), dout = draw(q_shape, 4);
     const Tensor host_spans = tensor_of(c.spans).reshape({int64_t(c.spans.size()) / 4, 4});
     const Tensor spans = host_spans.to(device());
-    const AttentionOptions options{.causal = c.causal, .scale = 2 / std::sqrt(double(c.dim))};
+    const AttentionOptions options{.causal = c.causal,
+                                   .scale = 2 / std::sqrt(double(c.dim)),
+                                   .own_keys = own_keys(c.spans),
+                                   .longest = longest(c.spans)};
     const Attended got{poisoned(q_shape), full({c.heads, c.q_rows}, NAN, DType::f32, device())};
-    Registry<Attention>::instance().find(key)(q, k, v, spans, options, got.out, got.lse);
+    if (!ran<Attention>(key, q, k, v, spans, options, got.out, got.lse)) return;
 
     // What a 16-bit kernel may round between: the weights once, and for gradients the slopes once.
     const Tensor eq = exact(q), ek = exact(k), ev = exact(v), edout = exact(dout);
@@ -104,7 +129,7 @@ class AttentionKernels : public Parity {
                                 full(k_shape, NAN, DType::f64)};
     attention_backward(eq, ek, ev, host_spans, options, rounded, edout, wanted);
     const AttentionGrads grads{poisoned(q_shape), poisoned(k_shape), poisoned(k_shape)};
-    Registry<AttentionBackward>::instance().find(key)(q, k, v, spans, options, got.out, got.lse, dout, grads);
+    if (!ran<AttentionBackward>(key, q, k, v, spans, options, got.out, got.lse, dout, grads)) return;
     const double slope = 2 * options.scale * norm_of_rows(edout) * norm_of_rows(ev) * (1 + score);
     expect_close(grads.q, wanted.q, {double(c.dim) + keys, slope * norm_of_rows(ek), 2},
                  concat("dq of ", key, ", ", c.what));
@@ -138,9 +163,8 @@ TEST_P(AttentionKernels, PassNanThrough) {
       const Tensor q = cast(host, DType::bf16).to(device()),
                    k = full({keys, 2, 64}, 0.25, DType::bf16, device());
       const Attended got{full(shape, 0, DType::bf16, device()), full({2, 2}, 0, DType::f32, device())};
-      Registry<Attention>::instance().find(key)(
-          q, k, k, tensor_of(std::vector<int32_t>{0, 2, 0, keys}).reshape({1, 4}).to(device()), {}, got.out,
-          got.lse);
+      const Tensor spans = tensor_of(std::vector<int32_t>{0, 2, 0, keys}).reshape({1, 4}).to(device());
+      if (!ran<Attention>(key, q, k, k, spans, AttentionOptions{}, got.out, got.lse)) continue;
       const Tensor out = exact(got.out), lse = exact(got.lse);
       for (int64_t row_and_head = 0; row_and_head < 4; ++row_and_head) {
         const bool poisoned = row_and_head == 1;
@@ -157,14 +181,13 @@ TEST_P(AttentionKernels, FormOnlyWhatIsWantedAndRepeatBitForBit) {
     const Shape shape{c.q_rows, c.heads, c.dim};
     const Tensor q = drawn(shape.count(), 0, DType::bf16, device(), 5, 1).reshape(shape);
     const Tensor spans = tensor_of(c.spans).reshape({3, 4}).to(device());
-    const AttentionOptions options{.causal = true, .scale = 0.2};
+    const AttentionOptions options{.causal = true, .scale = 0.2, .own_keys = true};
     const auto results = [&](bool all) {
       const auto empty = [&] { return full(shape, NAN, DType::bf16, device()); };
       const Attended attended{empty(), full({c.heads, c.q_rows}, NAN, DType::f32, device())};
-      Registry<Attention>::instance().find(key)(q, q, q, spans, options, attended.out, attended.lse);
+      ran<Attention>(key, q, q, q, spans, options, attended.out, attended.lse);
       const AttentionGrads grads{all ? empty() : Tensor(), all ? empty() : Tensor(), empty()};
-      Registry<AttentionBackward>::instance().find(key)(q, q, q, spans, options, attended.out, attended.lse,
-                                                        q, grads);
+      ran<AttentionBackward>(key, q, q, q, spans, options, attended.out, attended.lse, q, grads);
       return std::pair{attended.out.to(kCpu), grads.v.to(kCpu)};
     };
     const auto first = results(true), second = results(false);

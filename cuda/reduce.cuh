@@ -1,6 +1,7 @@
 // Sums and maxima over a warp and a block, in an order that depends on the block size only.
 #pragma once
 
+#include <algorithm>
 #include <limits>
 
 #include "cuda/shared.cuh"
@@ -8,6 +9,11 @@
 namespace dehvf::cuda {
 
 inline constexpr int kWarp = 32;
+
+/// Whole warps, a thread for each of `items` but at most `most`.
+inline dim3 block_for(int64_t items, int64_t most = 512) {
+  return dim3(unsigned(std::min((items + kWarp - 1) / kWarp * kWarp, most)));
+}
 
 struct Plus {
   template <class T>

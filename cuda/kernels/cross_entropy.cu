@@ -15,11 +15,6 @@ namespace {
 
 constexpr int64_t kRows = 512;
 
-// Whole warps, at most 16.
-dim3 block_for(int64_t vocab) {
-  return dim3(unsigned(std::min<int64_t>((vocab + kWarp - 1) / kWarp, 16) * kWarp));
-}
-
 struct Normaliser {
   float top, sum;  // of a row's exponentials, the largest logit taken out
 };

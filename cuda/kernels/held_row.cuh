@@ -2,8 +2,6 @@
 // kHeld of them in registers between its passes over the row.
 #pragma once
 
-#include <algorithm>
-
 #include "core/ops/elementwise.h"
 #include "cuda/element.cuh"
 #include "cuda/load.cuh"
@@ -51,11 +49,8 @@ class HeldRow {
   Pack<T, N> held_[kHeld];
 };
 
-/// Whole warps, at most 512 threads; two packs a thread where the row has them.
-inline dim3 row_block(int64_t packs) {
-  constexpr int64_t kThreads = 512;
-  return dim3(unsigned(std::min<int64_t>((packs + 2 * kWarp - 1) / (2 * kWarp) * kWarp, kThreads)));
-}
+/// Two packs a thread where the row has them.
+inline dim3 row_block(int64_t packs) { return block_for((packs + 1) / 2); }
 
 /// fn(x's type, W) for W the type of the weights as kernels read them: that of x, or f32.
 template <class Fn>

@@ -42,8 +42,7 @@ void rope_as(const Tensor& x, const Tensor& positions, const RopeTable& table, T
   auto* const out = static_cast<T*>(y.raw());
   const bool packed = half % kItems == 0 && aligned_for<kItems>(in, cos, sin, out);
   const int packs = heads * (packed ? half / kItems : half);
-  launch({"rope"}, dim3(unsigned(packs == 0 ? 0 : x.size(0))),
-         dim3(unsigned(std::min((packs + kWarp - 1) / kWarp * kWarp, kMostThreads))), 0,
+  launch({"rope"}, dim3(unsigned(packs == 0 ? 0 : x.size(0))), block_for(packs, kMostThreads), 0,
          current_stream(x.device()), packed ? rope_kernel<kItems, T, A> : rope_kernel<1, T, A>, in,
          positions.data<int32_t>(), cos, sin, float(int(turn)), heads, half, out);
 }

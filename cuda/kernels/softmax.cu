@@ -59,11 +59,6 @@ __global__ void softmax_backward_kernel(const T* y, const T* dy, int64_t width, 
   });
 }
 
-// Whole warps, enough for one pack a thread, at most 512 threads.
-dim3 block_for(int64_t packs) {
-  return dim3(unsigned(std::min<int64_t>((packs + kWarp - 1) / kWarp, 16) * kWarp));
-}
-
 void softmax(const Tensor& x, const Tensor& y) {
   visit_element("softmax", x.dtype(), [&]<class T>(std::type_identity<T>) {
     constexpr int kItems = kPack<T>;

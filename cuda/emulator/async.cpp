@@ -5,7 +5,11 @@
 
 namespace dehvf::simt {
 
-Batch::~Batch() { sanitizer::dismiss(agent_); }
+// A grid that fails ends its work unwaited for; what follows it comes after that too.
+Batch::~Batch() {
+  sanitizer::acquire(&token_);
+  sanitizer::dismiss(agent_);
+}
 
 void Batch::start(const Site& site, std::span<const Touch> touches, const void* code,
                   std::function<void()> work) {

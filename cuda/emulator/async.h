@@ -34,6 +34,7 @@ class Batch {
   void arrive();
 
   const std::optional<Site>& first() const { return first_; }  // piece that nobody waited for
+  void* token() { return &token_; }                            // of what its pieces did
 
  private:
   std::optional<Site> first_;

@@ -140,6 +140,7 @@ void wait_for_reading(const Thread& thread, StoreGroup& group) {
 
 void load_box(const Site& site, void* shared, const TensorMap& map, uint64_t* barrier,
               std::span<const int> at, unsigned blocks) {
+  const sanitizer::Unseen unseen;
   const Corner from = corner(site, map, at);
   demand_place(site, map, shared);
   std::vector<Touch> touches = rows_of(map, from, false);

@@ -41,6 +41,16 @@ void expect(const Site& site, Mbarrier& m, int64_t bytes) {
                             ", ", current()));
 }
 
+// What the asynchronous work of a peer did comes before the end of the phase, what its threads stored does
+// not.
+void hand_over_work(Block& from, Mbarrier& to) {
+  std::vector<void*> tokens;
+  for (auto& [at, m] : from.mbarriers)
+    for (Batch& copies : m.copies) tokens.push_back(copies.token());
+  for (Warpgroup& group : from.warpgroups) tokens.push_back(&group.over_token);
+  sanitizer::forward(to.messenger, tokens, &to.token[to.phase & 1]);
+}
+
 struct PhaseWait {
   Mbarrier& m;
   unsigned parity;
@@ -56,6 +66,7 @@ struct PhaseWait {
 
 // The waiting thread goes on: copies that were kept back arrive now at the latest.
 void pass(PhaseWait& wait) {
+  const sanitizer::Unseen unseen;
   Mbarrier& m = wait.m;
   m.copies[wait.parity].arrive();
   if (!wait.over()) {
@@ -110,10 +121,15 @@ void mbarrier_arrive(const Site& site, uint64_t* barrier, unsigned arrivals, uns
 }
 
 void mbarrier_arrive_remote(const Site& site, uint64_t* barrier, unsigned rank) {
+  const sanitizer::Unseen unseen;
   Block& block = peer(site, rank);
   Mbarrier& m = found(site, block, static_cast<uint64_t*>(counterpart(site, barrier, block)));
   if (&block != current().block && !m.fenced)
     fault(current(), concat(site, ": no fence between the peer's mbarrier_init and this, ", current()));
+  if (&block == current().block)
+    sanitizer::release(&m.token[m.phase & 1]);
+  else
+    hand_over_work(*current().block, m);
   arrive_on(site, m, 1);
 }
 
@@ -135,6 +151,7 @@ void mbarrier_wait(const Site& site, uint64_t* barrier, unsigned parity) {
 }
 
 void mbarrier_transfer(const Site& site, const Transfer& transfer) {
+  const sanitizer::Unseen unseen;
   Mbarrier& m = found(site, transfer.block, transfer.barrier);
   if (!m.fenced)
     fault(current(), concat(site, ": no fence between mbarrier_init and an asynchronous copy, ", current()));

@@ -23,6 +23,8 @@ struct Mbarrier {
   std::array<Batch, 2> copies;                    // by the parity of the phase
   std::array<std::vector<Access>, 2> unobserved;  // copies of a phase for which nobody has waited
   std::array<char, 2> token{};
+  sanitizer::Context messenger;  // between the async work of peers and this
+  ~Mbarrier() { sanitizer::dismiss(messenger); }
 };
 
 void mbarrier_init(const Site& site, uint64_t* barrier, unsigned arrivals);

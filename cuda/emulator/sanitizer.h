@@ -28,6 +28,20 @@ void arrive(Context& self, Context& from);                   // directly behind 
 void release(void* token);
 void acquire(void* token);
 
+/// `agent` hands over what was released to `from` to those who acquire `to`, and nothing of the running
+/// thread.
+void forward(Context& agent, std::span<void* const> from, void* to);
+
+/// While it lives, memory that the running thread takes and gives back is not part of a race: the emulator's
+/// own, which passes from thread to thread as no kernel sees it.
+class Unseen {
+ public:
+  Unseen();
+  ~Unseen();
+  Unseen(const Unseen&) = delete;
+  Unseen& operator=(const Unseen&) = delete;
+};
+
 /// What asynchronous work reads or writes.
 struct Touch {
   void* data;

@@ -20,6 +20,9 @@ void arrive(Context& self, Context& from) {
 }
 void release(void*) {}
 void acquire(void*) {}
+void forward(Context&, std::span<void* const>, void*) {}
+Unseen::Unseen() {}
+Unseen::~Unseen() {}
 void touch(Context&, std::span<const Touch>, const void*, void*) {}
 void dismiss(Context&) {}
 void poison(const void* data, size_t bytes) { __asan_poison_memory_region(data, bytes); }

@@ -10,6 +10,9 @@ void leave(Context&, const Context&, bool) {}
 void arrive(Context&, Context&) {}
 void release(void*) {}
 void acquire(void*) {}
+void forward(Context&, std::span<void* const>, void*) {}
+Unseen::Unseen() {}
+Unseen::~Unseen() {}
 void touch(Context&, std::span<const Touch>, const void*, void*) {}
 void dismiss(Context&) {}
 void poison(const void*, size_t) {}

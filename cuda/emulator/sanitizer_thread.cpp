@@ -8,6 +8,8 @@ void __tsan_func_entry(void* code);
 void __tsan_func_exit();
 void __tsan_read_range(void* data, unsigned long bytes);
 void __tsan_write_range(void* data, unsigned long bytes);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 
 namespace dehvf::simt::sanitizer {
@@ -27,9 +29,21 @@ void arrive(Context&, Context&) {}
 void release(void* token) { __tsan_release(token); }
 void acquire(void* token) { __tsan_acquire(token); }
 
+void forward(Context& agent, std::span<void* const> from, void* to) {
+  void* const thread = __tsan_get_current_fiber();
+  open(agent);
+  __tsan_switch_to_fiber(agent.tsan, kNoSynchronisation);
+  for (void* token : from) __tsan_acquire(token);
+  __tsan_release(to);
+  __tsan_switch_to_fiber(thread, kNoSynchronisation);
+}
+
+Unseen::Unseen() { AnnotateIgnoreWritesBegin(__FILE__, __LINE__); }
+Unseen::~Unseen() { AnnotateIgnoreWritesEnd(__FILE__, __LINE__); }
+
 void touch(Context& agent, std::span<const Touch> touches, const void* code, void* token) {
   void* const thread = __tsan_get_current_fiber();
-  if (!agent.tsan) agent.tsan = __tsan_create_fiber(0);
+  open(agent);
   __tsan_release(&agent);
   __tsan_switch_to_fiber(agent.tsan, kNoSynchronisation);
   __tsan_acquire(&agent);

@@ -186,6 +186,7 @@ uint32_t operand_address(const Site& site, const void* shared) {
 }
 
 void wgmma(const Site& site, const WgmmaCall& call, const uint32_t* a, float* d) {
+  const sanitizer::Unseen unseen;
   Thread& thread = current();
   Warpgroup& group = group_of(site, thread);
   if (!thread.products.fenced)
@@ -226,6 +227,7 @@ void wgmma_wait(const Site& site, size_t left) {
     return true;
   };
   wait_until(site, begun);
+  const sanitizer::Unseen unseen;
   while (group.first < own.waited) end_oldest(group);
   sanitizer::acquire(&group.over_token);
   own.fenced = false;

@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "cuda/emulator/delivery.h"
-#include "cuda/emulator/sanitizer.h"
 #include "cuda/launch.cuh"
 #include "cuda/ptx/cp_async.cuh"
 #include "cuda/ptx/matrix.cuh"
 #include "cuda/ptx/mma.cuh"
 #include "cuda/shared.cuh"
+#include "emulator/races.h"
 #include "support/message.h"
 
 namespace dehvf::cuda {
@@ -21,8 +21,6 @@ using testing::MatchesRegex;
 
 constexpr unsigned kThreads = 64;
 using Values = std::array<float, 2 * kThreads>;
-
-bool races_are_seen() { return simt::sanitizer::name() == "thread"; }
 
 Values counted() {
   Values values;
@@ -214,17 +212,6 @@ TEST(EmulatedMatrices, AProductOfAPartOfTheWarp) {
   EXPECT_THAT(report(40, [] { multiply(); }),
               MatchesRegex("probe: mma_m16n8k16, async_test.cpp:[0-9]+: wanted a whole warp, but the block "
                            "ends within it, thread 32 .*"));
-}
-
-// The race detector reports and goes on; in a process of its own, so that this one has no race.
-void expect_race(const std::function<void()>& call) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fork does not look for races
-  EXPECT_EXIT(
-      {
-        call();
-        std::_Exit(0);
-      },
-      [](int) { return true; }, "ThreadSanitizer: data race.*async_test.cpp");
 }
 
 TEST(EmulatorRaces, AreSeen) {

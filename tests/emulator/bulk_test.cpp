@@ -13,6 +13,7 @@
 #include "cuda/ptx/tma.cuh"
 #include "cuda/ptx/wgmma.cuh"
 #include "cuda/shared.cuh"
+#include "emulator/races.h"
 #include "support/message.h"
 
 namespace dehvf::cuda {
@@ -97,6 +98,7 @@ TEST(BulkReports, AMissingWaitForACopy) {
 }
 
 TEST(BulkReports, WhatIsReadWithoutAWaitIsNanWhenItComesLate) {
+  if (races_are_seen()) GTEST_SKIP() << "a race, in a test of its own";
   const Global from{};
   float seen = 0;
   EXPECT_EQ(report(Delivery::late, 1,
@@ -151,6 +153,7 @@ TEST(BulkReports, AStageThatIsLoadedBeforeItsRelease) {
 }
 
 TEST(BulkReports, OperandsThatThreadsOverwrite) {
+  if (races_are_seen()) GTEST_SKIP() << "a race";
   expect_report(
       128,
       [](Memory& s) {
@@ -354,6 +357,19 @@ TEST(BulkReports, PlacesThatAreNotAligned) {
   expect_report(
       1, [&](Memory& s) { ptx::bulk_load(s.tile[0], from.tile, 24, &s.full); },
       "probe: bulk_load, .*: wanted a number of bytes of a multiple of 16, thread [0-9]+ .*");
+}
+
+TEST(EmulatorRaces, ACopyThatIsReadWithoutAWait) {
+  if (!races_are_seen()) GTEST_SKIP() << "built without ThreadSanitizer";
+  const Global from{};
+  for (const Delivery delivery : {Delivery::eager, Delivery::late})
+    expect_race([&] {
+      report(delivery, 1, [&](Memory& s) {
+        load(s, 0, from);
+        s.tile[1][0] = s.tile[0][5];
+        ptx::mbarrier_wait(&s.full, 0);
+      });
+    });
 }
 
 }  // namespace

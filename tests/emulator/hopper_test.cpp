@@ -9,6 +9,7 @@
 #include "cuda/ptx/mbarrier.cuh"
 #include "cuda/ptx/setmaxnreg.cuh"
 #include "cuda/shared.cuh"
+#include "emulator/races.h"
 #include "support/message.h"
 
 namespace dehvf::cuda {
@@ -236,6 +237,34 @@ TEST(HopperReports, RegistersOfAWarpgroup) {
               MatchesRegex(".*: wanted a whole warpgroup, but the block ends within it, thread 128.*"));
   EXPECT_THAT(report(1, 128, 1, [] { ptx::setmaxnreg_inc<36>(); }),
               MatchesRegex(".*: wanted a multiple of 8 from 24 to 256, found 36.*"));
+}
+
+// A thread stores a word and arrives at the barrier of the block of rank `at`; there another thread takes it.
+void hand_over(unsigned at) {
+  EXPECT_EQ(report(2, 2, 2,
+                   [=] {
+                     Barriers& b = shared<Barriers>();
+                     begin(b, 1);
+                     ptx::cluster_arrive();
+                     ptx::cluster_wait();
+                     uint32_t* const word = ptx::cluster_map(&b.word, at);
+                     if (ptx::cluster_rank() == 0 && threadIdx.x == 0) {
+                       *word = 7;
+                       ptx::mbarrier_arrive_remote(&b.full, at);
+                     } else if (ptx::cluster_rank() == at && threadIdx.x == 1) {
+                       ptx::mbarrier_wait(&b.full, 0);
+                       EXPECT_EQ(b.word, 7u);
+                     }
+                     ptx::cluster_arrive();
+                     ptx::cluster_wait();
+                   }),
+            "(no exception)");
+}
+
+TEST(EmulatorRaces, ARemoteArrivalHandsOverStoresInItsOwnBlockOnly) {
+  hand_over(0);
+  if (!races_are_seen()) GTEST_SKIP() << "built without ThreadSanitizer";
+  expect_race([] { hand_over(1); });
 }
 
 }  // namespace

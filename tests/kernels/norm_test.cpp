@@ -14,8 +14,8 @@ class NormKernels : public Parity {
   /// body(kernel, name) for every kernel that this device has.
   template <class Tag, class Body>
   void for_variants(const Body& body) const {
-    for (const KernelKey& key : Registry<Tag>::instance().keys())
-      if (key.device == device().kind) body(Registry<Tag>::instance().find(key), concat(Tag::name, ' ', key));
+    for (const KernelKey& key : variants<Tag>())
+      body(Registry<Tag>::instance().find(key), concat(Tag::name, ' ', key));
   }
   Tensor per_row(int64_t rows) const { return Tensor({rows}, DType::f32, device()); }
 };

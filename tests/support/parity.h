@@ -9,6 +9,7 @@
 #include "core/ops/elementwise.h"
 #include "core/random.h"
 #include "cuda/emulator/delivery.h"
+#include "cuda/emulator/sanitizer.h"
 
 namespace dehvf {
 
@@ -30,6 +31,12 @@ void expect_close(const Tensor& out, const Tensor& want, const Bound& bound, std
 Tensor drawn(int64_t count, int64_t shift, DType dtype, Device device, uint64_t key, double range = 6);
 inline Tensor exact(const Tensor& x) { return cast(x.to(kCpu), DType::f64); }
 
+/// Whether a case of so many multiplications is to run in that dtype: all are, but under the race detector,
+/// which takes fifty times as long, one of a large shape in bf16 only.
+inline bool affordable(int64_t multiplications, DType dtype) {
+  return !simt::sanitizer::sees_races() || multiplications <= 50'000 || dtype == DType::bf16;
+}
+
 /// Where a kernel runs, and how its asynchronous work arrives.
 struct Place {
   Device device;
@@ -47,6 +54,13 @@ class Parity : public testing::TestWithParam<Place> {
   Parity() : delivery_(GetParam().delivery) {}
   void SetUp() override;  // skips where there is no such device
   Device device() const { return GetParam().device; }
+  /// All that compute the op here.
+  template <class Tag>
+  std::vector<KernelKey> variants() const {
+    std::vector<KernelKey> found = Registry<Tag>::instance().keys();
+    std::erase_if(found, [this](const KernelKey& key) { return key.device != device().kind; });
+    return found;
+  }
   /// `count` elements behind `shift`, and one more, all zero: output(...).slice(shift, shift + count) is
   /// what a kernel may write.
   Tensor output(int64_t count, int64_t shift, DType dtype) const;

@@ -113,6 +113,7 @@ StoreGroups& stores_of(Thread& thread) {
 template <class Write>
 void store(const Site& site, const void* shared, size_t bytes, std::span<const Touch> written,
            const void* code, const Write& write) {
+  const sanitizer::Unseen unseen;
   Thread& thread = current();
   const Extent from = extent(shared, bytes);
   check_async_read(site, *thread.block, from);
@@ -189,9 +190,13 @@ void store_bytes(const Site& site, void* global, const void* shared, unsigned by
         [=](const unsigned char* sent) { move_bytes(global, sent, bytes); });
 }
 
-void close_stores() { stores_of(current()).emplace_back(); }
+void close_stores() {
+  const sanitizer::Unseen unseen;
+  stores_of(current()).emplace_back();
+}
 
 void wait_for_stores(size_t left, bool read_only) {
+  const sanitizer::Unseen unseen;
   Thread& thread = current();
   StoreGroups& groups = stores_of(thread);
   for (size_t i = 0; i + left + 1 < groups.size(); ++i) {

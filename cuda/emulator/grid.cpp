@@ -305,6 +305,7 @@ void Grid::deadlock() const {
 void run_grid(const Launch& launch, const std::function<void()>& thread) {
   check(launch);
   require<DeviceError>(running == nullptr, launch.kernel, ": launched from within a kernel");
+  const sanitizer::Unseen unseen;
   Grid(launch, thread).run();
 }
 

@@ -98,6 +98,7 @@ void mbarrier_init(const Site& site, uint64_t* barrier, unsigned arrivals) {
   m.transactions = m.held = 0;
   m.phase = 0;
   *barrier = kMark;
+  sanitizer::open(m.messenger);
 }
 
 void mbarrier_invalidate(const Site& site, uint64_t* barrier) {

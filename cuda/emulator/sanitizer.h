@@ -28,8 +28,8 @@ void arrive(Context& self, Context& from);                   // directly behind 
 void release(void* token);
 void acquire(void* token);
 
-/// `agent` hands over what was released to `from` to those who acquire `to`, and nothing of the running
-/// thread.
+/// `agent`, which was opened, hands over what was released to `from` to those who acquire `to`, and nothing
+/// that the running thread did since.
 void forward(Context& agent, std::span<void* const> from, void* to);
 
 /// While it lives, memory that the running thread takes and gives back is not part of a race: the emulator's

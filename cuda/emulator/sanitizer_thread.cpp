@@ -31,7 +31,6 @@ void acquire(void* token) { __tsan_acquire(token); }
 
 void forward(Context& agent, std::span<void* const> from, void* to) {
   void* const thread = __tsan_get_current_fiber();
-  open(agent);
   __tsan_switch_to_fiber(agent.tsan, kNoSynchronisation);
   for (void* token : from) __tsan_acquire(token);
   __tsan_release(to);

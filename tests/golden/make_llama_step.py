@@ -30,9 +30,11 @@ def main():
     for short, dtype in (("bf16", torch.bfloat16), ("f16", torch.float16)):
         model = LlamaForCausalLM.from_pretrained(FOLDER, dtype=dtype).eval()
         out[f"losses_{short}"], out[f"grad_{short}"] = step(model, ids)
-        error = (out[f"grad_{short}"] - out["grad"]).norm() / out["grad"].norm()
-        print(f"{short}: gradient off by {error:.1e}, losses by {(out[f'losses_{short}'] - out['losses']).abs().max():.1e}")
-    write_tensors(HERE / "llama/step_expected.safetensors", out, versions=versions("torch", "transformers", "safetensors"))
+        gradient = (out[f"grad_{short}"] - out["grad"]).norm() / out["grad"].norm()
+        losses = (out[f"losses_{short}"] - out["losses"]).abs().max()
+        print(f"{short}: gradient off by {gradient:.1e}, losses by {losses:.1e}")
+    write_tensors(HERE / "llama/step_expected.safetensors", out,
+                  versions=versions("torch", "transformers", "safetensors"))
 
 
 main()

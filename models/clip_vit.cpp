@@ -97,8 +97,9 @@ Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor&
   const int64_t rows = x.shape().rows(), dim = config_.width / config_.heads;
   const auto heads = [&](const Variable& y) { return reshape(y, {rows, config_.heads, dim}); };
   const Variable u = block.norm1(x);
-  const Variable attended = attention(heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
-                                      {.causal = false, .scale = 1 / std::sqrt(double(dim))});
+  const Variable attended = attention(
+      heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
+      {.causal = false, .scale = 1 / std::sqrt(double(dim)), .own_keys = true, .longest = x.shape()[1]});
   const auto [h, w] = block.norm2(x, block.out(reshape(attended, x.shape())));
   Variable out = add(h, block.fc2(activate(block.fc1(w), config_.activation)));
   return adapters ? add(out, (*adapters)(w, layer, dropout)) : out;

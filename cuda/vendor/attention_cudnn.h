@@ -18,8 +18,9 @@ struct AttentionKind {
   friend auto operator<=>(const AttentionKind&, const AttentionKind&) = default;
 };
 
-/// None where shapes, dtypes or addresses are not for the library. `others`: the tensors of 16-bit elements
-/// beside q. Bounds are rounded up, so that a few plans do for batches of any length.
+/// None where shapes, dtypes or addresses are not for the library, or there are many spans whose lengths are
+/// not known. `others`: the tensors of 16-bit elements beside q. Bounds are rounded up, so that a few plans
+/// do for batches of any length.
 std::optional<AttentionKind> attention_kind(const Tensor& q, const Tensor& k, const Tensor& spans,
                                             const AttentionOptions& options,
                                             const std::vector<Tensor>& others);

@@ -6,6 +6,8 @@
 namespace dehvf::cuda {
 namespace {
 
+constexpr int64_t kMostPadding = 16;  // rows that there may be for each that there is
+
 // What a span has at most, of `rows`; at most eight values an octave.
 int64_t bound_of(int64_t rows, const AttentionOptions& options) {
   if (options.longest > 0) rows = std::min(rows, options.longest);
@@ -23,15 +25,17 @@ std::optional<AttentionKind> attention_kind(const Tensor& q, const Tensor& k, co
   const bool known = q.dtype() == DType::bf16 || q.dtype() == DType::f16;
   if (!known || q.size(2) % 8 != 0 || q.count() == 0 || k.count() == 0 || spans.size(0) == 0) return {};
   if (!aligned(q) || !std::ranges::all_of(others, aligned)) return {};
-  return AttentionKind{.backward = false,
-                       .causal = options.causal,
-                       .dtype = q.dtype(),
-                       .spans = spans.size(0),
-                       .q_bound = bound_of(q.size(0), options),
-                       .k_bound = bound_of(k.size(0), options),
-                       .heads = q.size(1),
-                       .kv_heads = k.size(1),
-                       .dim = q.size(2)};
+  const AttentionKind kind{.backward = false,
+                           .causal = options.causal,
+                           .dtype = q.dtype(),
+                           .spans = spans.size(0),
+                           .q_bound = bound_of(q.size(0), options),
+                           .k_bound = bound_of(k.size(0), options),
+                           .heads = q.size(1),
+                           .kv_heads = k.size(1),
+                           .dim = q.size(2)};
+  if (kind.spans * kind.q_bound > kMostPadding * std::max<int64_t>(q.size(0), 1024)) return {};
+  return kind;
 }
 
 std::optional<AttentionKind> attention_backward_kind(const Tensor& q, const Tensor& k, const Tensor& spans,

@@ -261,6 +261,13 @@ TEST(AttentionCudnn, KnowsWhatIsForTheLibrary) {
   EXPECT_FALSE(taken(rows(5), shifted, two));
   EXPECT_FALSE(taken(shifted, rows(5), two));
 
+  const auto many_taken = [&](int64_t longest) {
+    return attention_kind(rows(2000, 8), rows(7, 8), Tensor({400, 4}, DType::i32), {.longest = longest}, {})
+        .has_value();
+  };
+  EXPECT_TRUE(many_taken(5));
+  EXPECT_FALSE(many_taken(0));
+
   const auto grads_taken = [&](const Tensor& spans, bool own_keys, const AttentionGrads& grads) {
     return attention_backward_kind(rows(5), rows(7), spans, {.own_keys = own_keys}, {}, grads).has_value();
   };

@@ -12,9 +12,9 @@ Batch::~Batch() {
 }
 
 void Batch::start(const Site& site, std::span<const Touch> touches, const void* code,
-                  std::function<void()> work) {
+                  std::function<void()> work, sanitizer::Context* agent) {
   if (!first_) first_ = site;
-  sanitizer::touch(agent_, touches, code, &token_);
+  sanitizer::touch(agent ? *agent : agent_, touches, code, &token_);
   if (current().grid->delivery == Delivery::eager) return work();
   for (const Touch& touch : touches)
     if (touch.written) fill_bytes(touch.data, kUnset, touch.bytes);

@@ -26,8 +26,10 @@ class Batch {
   /// The running thread starts a piece that reads and writes what `touches` says. Eager: `work` is done at
   /// once. Late: in arrive(), and until then what it will write is NaN. `work` stands in a file of the
   /// emulator, so that it is not seen as done by the thread. `code`: __builtin_return_address(0) of what the
-  /// kernel called, the line that the race detector names.
-  void start(const Site& site, std::span<const Touch> touches, const void* code, std::function<void()> work);
+  /// kernel called, the line that the race detector names. `agent`: whose work it is for the race detector,
+  /// for which actors are dear; the batch's own unless told.
+  void start(const Site& site, std::span<const Touch> touches, const void* code, std::function<void()> work,
+             sanitizer::Context* agent = nullptr);
 
   /// Called by each who waited for it: does what is left, in the order of the starts; all of it happened
   /// before what the caller does next.

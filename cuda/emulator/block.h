@@ -37,6 +37,8 @@ struct Wait {
 struct Copies {
   std::list<Batch> groups{1};  // oldest first; the last one is not closed yet
   std::list<Batch> idle;
+  sanitizer::Context agent;  // of all groups
+  ~Copies() { sanitizer::dismiss(agent); }
 };
 const Site* forgotten(const Copies& copies);        // one that nobody waited for
 void reuse_copies(std::unique_ptr<Copies> copies);  // by threads that come after all that was

@@ -35,10 +35,12 @@ void copy_async(const Site& site, void* shared, const void* global, int bytes, i
   demand_shared(site, shared, size_t(bytes), size_t(bytes));
   check(thread, site, global, bytes, valid);
   const Touch touches[] = {{shared, size_t(bytes), true}, {const_cast<void*>(global), size_t(valid), false}};
-  copies_of(thread).groups.back().start(site, touches, __builtin_return_address(0), [=] {
+  Copies& copies = copies_of(thread);
+  const auto copy = [=] {
     move_bytes(shared, global, size_t(valid));
     fill_bytes(static_cast<char*>(shared) + valid, 0, size_t(bytes - valid));
-  });
+  };
+  copies.groups.back().start(site, touches, __builtin_return_address(0), copy, &copies.agent);
 }
 
 void close_copies() {

@@ -47,6 +47,7 @@ void for_operands(Device device, const Body& body) {
       for (int64_t width : kWidths)
         for (int64_t shift : {0, 1}) {
           if (dtype != other && other != DType::f32 && width != 611) continue;  // read as f32
+          if (!affordable(100 * kRows * width, dtype)) continue;
           body(operands(width, shift, dtype, other, device), width, shift);
         }
 }

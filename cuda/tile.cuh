@@ -35,19 +35,30 @@ struct MatrixView {
   int64_t rows, columns, stride;
 };
 
-/// Starts the copies of the tile whose first element is (row, column); what lies outside arrives as zeros.
-template <int kThreads, class T, int kRows, int kRow>
-__device__ void copy_tile(const MatrixView<T>& from, int64_t row, int64_t column, Tile<T, kRows, kRow>& to) {
+/// Starts the copy of the chunk at (row, column); what lies outside arrives as zeros.
+template <class T>
+__device__ void copy_chunk(const MatrixView<T>& from, int64_t row, int64_t column, T* to) {
+  const bool inside = row < from.rows && column < from.columns;
+  ptx::cp_async<16>(to, inside ? from.data + row * from.stride + column : from.data, inside ? 16 : 0);
+}
+
+/// fn(row, chunk) for the chunks of a tile that belong to this thread.
+template <int kThreads, class T, int kRows, int kRow, class Fn>
+__device__ void for_chunks(const Tile<T, kRows, kRow>&, const Fn& fn) {
   constexpr int kChunks = Tile<T, kRows, kRow>::kChunks;
   static_assert(kRows * kChunks % kThreads == 0);
 #pragma unroll
   for (int i = 0; i < kRows * kChunks / kThreads; ++i) {
-    const int index = i * kThreads + int(threadIdx.x), r = index / kChunks, chunk = index % kChunks;
-    const bool inside = row + r < from.rows && column + chunk * kChunk < from.columns;
-    const T* const source =
-        inside ? from.data + (row + r) * from.stride + column + chunk * kChunk : from.data;
-    ptx::cp_async<16>(to.at(r, chunk), source, inside ? 16 : 0);
+    const int index = i * kThreads + int(threadIdx.x);
+    fn(index / kChunks, index % kChunks);
   }
+}
+
+/// Starts the copies of the tile whose first element is (row, column).
+template <int kThreads, class T, int kRows, int kRow>
+__device__ void copy_tile(const MatrixView<T>& from, int64_t row, int64_t column, Tile<T, kRows, kRow>& to) {
+  for_chunks<kThreads>(
+      to, [&](int r, int chunk) { copy_chunk(from, row + r, column + chunk * kChunk, to.at(r, chunk)); });
 }
 
 /// Four 8x8 matrices: [i % 2] 8 rows further, [i / 2] one chunk further, the first at (row, chunk). As rows

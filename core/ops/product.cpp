@@ -1,7 +1,6 @@
 #include "core/ops/product.h"
 
 #include "core/ops/check.h"
-#include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"
 
 namespace dehvf {
@@ -20,6 +19,29 @@ void check_term(const ProductTerm& term, const Tensor& c, bool transpose_b) {
                        term.a.device(), ", b on ", term.b.device(), ", c on ", c.device());
 }
 
+void check_epilogue(const Epilogue& epilogue, const Tensor& c, bool transpose_b) {
+  const auto like = [&](std::string_view name, const Tensor& x, const Shape& shape, DType dtype) {
+    if (x) check_like("product", name, x, shape, dtype, c.device());
+  };
+  like("row_scale", epilogue.row_scale, {c.size(0)}, statistics_dtype(c.dtype()));
+  like("bias", epilogue.bias, {c.size(1)}, c.dtype());
+  like("residual", epilogue.residual, c.shape(), c.dtype());
+  like("before", epilogue.before, c.shape(), c.dtype());
+  like("factor", epilogue.factor, c.shape(), c.dtype());
+  require(!epilogue.factor || !epilogue.times.empty(),
+          "product: a factor is wanted of an output without one");
+  for (const ProductTerm& term : epilogue.times) check_term(term, c, transpose_b);
+}
+
+void add_up(const std::vector<ProductTerm>& terms, bool transpose_b, const Tensor& sum) {
+  matmul_into(terms[0].a, terms[0].b, sum, {.transpose_b = transpose_b});
+  for (size_t i = 1; i < terms.size(); ++i) {
+    const Tensor term(sum.shape(), sum.dtype(), sum.device());
+    matmul_into(terms[i].a, terms[i].b, term, {.transpose_b = transpose_b});
+    add_into(term, sum);
+  }
+}
+
 }  // namespace
 
 void product_into(std::span<const ProductOutput> outputs, bool transpose_b) {
@@ -32,18 +54,28 @@ void product_into(std::span<const ProductOutput> outputs, bool transpose_b) {
                          outputs[0].c.device(), " and ", output.c.device());
     require(!output.terms.empty(), "product: an output without terms");
     for (const ProductTerm& term : output.terms) check_term(term, output.c, transpose_b);
+    check_epilogue(output.epilogue, output.c, transpose_b);
   }
   run<Product>(outputs[0].c.device().kind, outputs, transpose_b);
+  if (const NanWatch* watch = NanWatch::current())
+    for (size_t i = 0; i < outputs.size(); ++i)
+      for (const Tensor& x : {outputs[i].epilogue.before, outputs[i].epilogue.factor, outputs[i].c})
+        watch->look(Product::name, int(i), x, false);
 }
 
-void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b) {
-  for (const auto& [terms, c] : outputs) {
-    matmul_into(terms[0].a, terms[0].b, c, {.transpose_b = transpose_b});
-    for (size_t i = 1; i < terms.size(); ++i) {
-      const Tensor term(c.shape(), c.dtype(), c.device());
-      matmul_into(terms[i].a, terms[i].b, term, {.transpose_b = transpose_b});
-      add_into(term, c);
+void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b, FinishProduct finish) {
+  for (const ProductOutput& output : outputs) {
+    if (output.epilogue.empty()) {
+      add_up(output.terms, transpose_b, output.c);
+      continue;
     }
+    const auto sum_of = [&](const std::vector<ProductTerm>& terms) {
+      const Tensor sum(output.c.shape(), statistics_dtype(output.c.dtype()), output.c.device());
+      add_up(terms, transpose_b, sum);
+      return sum;
+    };
+    const Tensor sum = sum_of(output.terms);
+    finish(sum, output.epilogue.times.empty() ? Tensor() : sum_of(output.epilogue.times), output);
   }
 }
 

@@ -2,10 +2,12 @@
 // beside each other. Nothing is concatenated in memory.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/kernel.h"
+#include "core/ops/elementwise.h"
 #include "core/tensor.h"
 
 namespace dehvf {
@@ -14,10 +16,26 @@ struct ProductTerm {
   Tensor a, b;  // a [m, k]; b [n, k] as linear layers store their weight, or [k, n]
 };
 
+/// What becomes of an output's sum before it is rounded, of which any part may be empty:
+///   c = activation(row_scale sum + bias) (row_scale times) + residual
+struct Epilogue {
+  Tensor row_scale;                      // [m], f32 (f64 beside f64)
+  Tensor bias;                           // [n], like c
+  std::optional<Activation> activation;  // none leaves it as it is
+  std::vector<ProductTerm> times;        // a second sum: the gated half of SwiGLU
+  Tensor residual;                       // [m, n], like c; may be c
+  Tensor before, factor;  // like c: receive what the activation took and the second sum, for a backward pass
+
+  bool empty() const {
+    return !row_scale && !bias && !activation && times.empty() && !residual && !before && !factor;
+  }
+};
+
 /// c [m, n] = the sum of its terms, of which each has its own k.
 struct ProductOutput {
   std::vector<ProductTerm> terms;
   Tensor c;
+  Epilogue epilogue = {};
 };
 
 struct Product : KernelTag<Product, void(std::span<const ProductOutput> outputs, bool transpose_b)> {
@@ -25,10 +43,14 @@ struct Product : KernelTag<Product, void(std::span<const ProductOutput> outputs,
 };
 
 /// All outputs share m and the device. `transpose_b`: every b is stored [n, k]. Dtypes are free; where a
-/// kernel does the terms one after the other, each is rounded to c's. Throws ShapeError.
+/// kernel does the terms one after the other, each is rounded to c's. Throws ShapeError, DTypeError.
 void product_into(std::span<const ProductOutput> outputs, bool transpose_b);
 
-/// The same by one matmul a term: what kernels turn to, and the CPU's own way.
-void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b);
+/// Does an output's epilogue on its sums [m, n], of c's dtype or f32; `times` is empty where it has none.
+using FinishProduct = void (*)(const Tensor& sum, const Tensor& times, const ProductOutput& output);
+
+/// The same by one matmul a term: what kernels turn to, and the CPU's own way. Sums that go to `finish` are
+/// f32 (f64 for f64).
+void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b, FinishProduct finish);
 
 }  // namespace dehvf

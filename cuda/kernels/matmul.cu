@@ -1,18 +1,19 @@
-// c = alpha (a_1 b_1 + a_2 b_2 + ...) (+ c) on the tensor cores: 16-bit operands, sums in f32, one rounding;
-// several such outputs beside each other. A plain product is one output of one term.
+// c = f(alpha (a_1 b_1 + a_2 b_2 + ...)) on the tensor cores: 16-bit operands, sums in f32, one rounding;
+// several such outputs beside each other. f is the output's epilogue. A plain product is one output of one
+// term.
 //
 // A block owns 128 x 128 elements of c and goes along k in steps of 32 through a ring of tiles that
 // asynchronous copies keep filled. Its 8 warps own 64 x 32 elements each, as 4 x 4 products of 16 x 8.
 // Operands stay in the order they have in memory: 'by k' means that k runs along a row (a as it is, b
-// transposed), else ldmatrix transposes on the way.
+// transposed), else ldmatrix transposes on the way. At the end the sums take the place of the tiles in shared
+// memory, from where threads side by side do the epilogue of columns side by side, 8 at a time.
 //
 // Where c has too few tiles for the machine, several blocks share a tile of c and each takes a part of k; the
-// parts are added by a second kernel in their order. How many there are depends on the sizes only.
-#include "core/ops/product.h"
-#include "cuda/element.cuh"
+// parts are added by a second kernel in their order, which also does the epilogue. How many there are depends
+// on the sizes only.
+#include "cuda/kernels/epilogue.cuh"
 #include "cuda/kernels/matmul.h"
 #include "cuda/launch.cuh"
-#include "cuda/load.cuh"
 #include "cuda/ptx/mma.cuh"
 #include "cuda/shared.cuh"
 #include "cuda/tile.cuh"
@@ -73,39 +74,47 @@ __device__ void multiply_stage(const OperandTile<T, a_by_k>& a, const OperandTil
     multiply_rows<1, T, a_by_k, b_by_k>(a, b, sums);
 }
 
-// What a block does with its sums: out = alpha sum (+ out), or the sum of a part of k for later.
-template <class C>
-struct Output {
-  C* data;
-  float alpha;
-  bool accumulate;
-  __device__ void store(int64_t at, float sum) const {
-    data[at] = rounded<C>(accumulate ? widened(data[at]) + alpha * sum : alpha * sum);
-  }
-  __device__ void store(int64_t at, float left, float right) const {  // where `at` is even, and all of n
-    left *= alpha, right *= alpha;
-    if (accumulate) {
-      const Pack<C, 2> old = load<2>(data + at);
-      left += widened(old.items[0]), right += widened(old.items[1]);
-    }
-    dehvf::cuda::store(data + at, Pack<C, 2>{rounded<C>(left), rounded<C>(right)});
+// The block's sums in shared memory; the place of 8 columns depends on the row, so that the rows of a
+// fragment lie in different banks.
+struct SumTile {
+  alignas(16) float items[kSide * kSide];
+  __device__ float* at(int row, int column) {
+    return items + row * kSide + (column / 8 ^ row % 4) * 8 + column % 8;
   }
 };
 
+__device__ void put(const WarpSums& sums, int rows, SumTile& to) {
+  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+  const int row = warp / kWarpsAcross * kWarpRows + lane / 4;
+  const int column = warp % kWarpsAcross * kWarpColumns + lane % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (16 * i < rows)
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        store(to.at(row + 16 * i, column + 8 * j), Pack<float, 2>{sums.of[i][j][0], sums.of[i][j][1]});
+        store(to.at(row + 16 * i + 8, column + 8 * j), Pack<float, 2>{sums.of[i][j][2], sums.of[i][j][3]});
+      }
+}
+
 constexpr int kTerms = 4, kSegments = 4;  // the most along k, along n
+constexpr int kAtOnce = 8;                // columns that a thread stores
 
-constexpr int64_t tiles_along(int64_t size) { return (size + kSide - 1) / kSide; }
-
-// Of the terms of one output.
+// Of the terms of one output. A gated one's tile of b holds 16 columns of b and the same 16 of its factor's
+// in turns, so that a warp makes both of what is multiplied.
 template <class T, class C>
 struct Segment {
   MatrixView<T> a[kTerms], b[kTerms];
+  const T* times[kTerms];  // like b
   unsigned steps[kTerms], all_steps;
   int terms;
   int64_t n;
-  bool pairs;  // two neighbours can be stored at once
-  Output<C> out;
+  bool packs;  // kAtOnce neighbours can be stored at once
+  OutputView<C> out;
+  __host__ __device__ int columns() const { return out.gated ? kSide / 2 : kSide; }  // of c in a tile
+  __host__ __device__ int tiles() const { return int((n + columns() - 1) / columns()); }
 };
+constexpr int kTurn = 16;
 
 template <class T, class C>
 struct Plan {
@@ -115,35 +124,78 @@ struct Plan {
   int parts;
 };
 
+// The order in which a layer has its operands; pairs in others would take registers and nobody needs them.
+template <bool a_by_k, bool b_by_k>
+inline constexpr bool kPairs = a_by_k&& b_by_k;
+
+template <class T, int kRow>
+__device__ void copy_pair(MatrixView<T> b, const T* times, int64_t column, int64_t k,
+                          Tile<T, kSide, kRow>& to) {
+  const T* const first = b.data;
+  for_chunks<kThreads>(to, [&](int row, int chunk) {
+    b.data = row / kTurn % 2 == 0 ? first : times;
+    copy_chunk(b, column + row / (2 * kTurn) * kTurn + row % kTurn, k + chunk * kChunk, to.at(row, chunk));
+  });
+}
+
+// The epilogue of the block's tile, whose first row is `first` of all rows of c and has `rows` of them.
+template <class T, class C>
+__device__ void finish_tile(const Segment<T, C>& segment, SumTile& sums, int64_t first, int rows,
+                            int64_t column) {
+  const OutputView<C>& out = segment.out;
+  const int packs = segment.columns() / kAtOnce;
+#pragma unroll 1
+  for (int i = int(threadIdx.x); i < rows * packs; i += kThreads) {
+    const int r = i / packs, s = i % packs * kAtOnce,
+              held = out.gated ? s / kTurn * 2 * kTurn + s % kTurn : s;
+    const int64_t at = (first + r) * segment.n + column + s, left = segment.n - column - s;
+    if (left > 0 && segment.packs) {
+      auto sum = load<kAtOnce>(sums.at(r, held));
+      Pack<float, kAtOnce> times{};
+      if (out.gated) times = load<kAtOnce>(sums.at(r, held + kTurn));
+      out.store(first + r, column + s, at, sum.items, times.items);
+    } else {
+#pragma unroll 1
+      for (int e = 0; e < kAtOnce && e < left; ++e) {
+        float sum[1] = {*sums.at(r, held + e)}, times[1] = {};
+        if (out.gated) times[0] = *sums.at(r, held + kTurn + e);
+        out.store(first + r, column + s + e, at + e, sum, times);
+      }
+    }
+  }
+}
+
 template <class T, bool a_by_k, bool b_by_k, class C>
 __global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_constant__ Plan<T, C> plan) {
   int tile = int(blockIdx.y), which = 0;  // blocks below each other run together and read one b
-  while (tile >= tiles_along(plan.segments[which].n)) tile -= int(tiles_along(plan.segments[which++].n));
+  while (tile >= plan.segments[which].tiles()) tile -= plan.segments[which++].tiles();
   const Segment<T, C>& segment = plan.segments[which];
-  const int row = int(blockIdx.x) * kSide, column = tile * kSide;
+  const bool pair = kPairs<a_by_k, b_by_k> && segment.out.gated;
+  const int columns = pair ? kSide / 2 : kSide;
+  const int row = int(blockIdx.x) * kSide, column = tile * columns;
   const int batch = int(blockIdx.z) / plan.parts, part = int(blockIdx.z) % plan.parts;
   auto& ring = *dynamic_shared<Ring<T, a_by_k, b_by_k>>();
-  const unsigned first = uint64_t(segment.all_steps) * part / plan.parts;
-  const unsigned steps = uint64_t(segment.all_steps) * (part + 1) / plan.parts - first;
+  unsigned in_term = uint64_t(segment.all_steps) * part / plan.parts;  // the next step, of those of `term`
+  const unsigned steps = uint64_t(segment.all_steps) * (part + 1) / plan.parts - in_term;
   int term = 0;
-  unsigned before = 0;  // steps of the terms before `term`
   const auto fetch = [&](unsigned step) {
     if (step < steps) {
-      while (first + step - before >= segment.steps[term]) before += segment.steps[term++];
-      const int k = int(first + step - before) * kStep;
+      while (in_term >= segment.steps[term]) in_term -= segment.steps[term++];
+      const int k = int(in_term++) * kStep;
       MatrixView<T> a = segment.a[term], b = segment.b[term];
       a.data += batch * plan.a_batch;
       b.data += batch * plan.b_batch;
       copy_operand<T, a_by_k>(a, row, k, ring.a[step % kStages]);
-      copy_operand<T, b_by_k>(b, column, k, ring.b[step % kStages]);
+      if constexpr (kPairs<a_by_k, b_by_k>)
+        if (pair) copy_pair(b, segment.times[term], column, k, ring.b[step % kStages]);
+      if (!pair) copy_operand<T, b_by_k>(b, column, k, ring.b[step % kStages]);
     }
     ptx::cp_async_commit();  // empty groups keep the count
   };
   for (unsigned step = 0; step < kStages - 1; ++step) fetch(step);
-  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
-  const int warp_row = row + warp / kWarpsAcross * kWarpRows;
-  const int warp_column = column + warp % kWarpsAcross * kWarpColumns;
-  const int rows = warp_column < segment.n ? int(plan.m) - warp_row : 0;
+  const int warp = int(threadIdx.x) / 32;
+  const bool any = column + warp % kWarpsAcross * columns / kWarpsAcross < segment.n;
+  const int rows = any ? int(plan.m) - row - warp / kWarpsAcross * kWarpRows : 0;  // of this warp
   WarpSums sums{};
   for (unsigned step = 0; step < steps; ++step) {
     ptx::cp_async_wait<kStages - 2>();
@@ -152,36 +204,14 @@ __global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_consta
     multiply_stage<T, a_by_k, b_by_k>(ring.a[step % kStages], ring.b[step % kStages], rows, sums);
   }
   ptx::cp_async_wait<0>();
-  const int64_t base = int64_t(blockIdx.z) * plan.m;  // a part is a matrix of its own
-#pragma unroll
-  for (int i = 0; i < 4; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int64_t r = warp_row + lane / 4 + 16 * i + 8 * half, s = warp_column + lane % 4 * 2 + 8 * j;
-        if (r >= plan.m || s >= segment.n) continue;
-        const int64_t at = (base + r) * segment.n + s;
-        const float left = sums.of[i][j][2 * half], right = sums.of[i][j][2 * half + 1];
-        if (segment.pairs) {
-          segment.out.store(at, left, right);
-        } else {
-          segment.out.store(at, left);
-          if (s + 1 < segment.n) segment.out.store(at + 1, right);
-        }
-      }
-}
-
-// out = alpha (the sum of the parts in their order) (+ out), for each batch
-template <class C>
-__global__ void matmul_sum_parts_kernel(const float* parts, int count, int64_t per_batch, int64_t all,
-                                        Output<C> out) {
-  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (at >= all) return;
-  const float* const from = parts + at / per_batch * per_batch * count + at % per_batch;
-  float sum = 0;
-  for (int part = 0; part < count; ++part) sum += from[part * per_batch];
-  out.store(at, sum);
+  __syncthreads();  // all have read their last tiles
+  static_assert(sizeof(SumTile) <= sizeof(ring));
+  auto& staged = *dynamic_shared<SumTile>();
+  put(sums, rows, staged);
+  __syncthreads();
+  const int left = int(plan.m) - row;
+  // A part is a matrix of its own.
+  finish_tile(segment, staged, int64_t(blockIdx.z) * plan.m + row, left < kSide ? left : kSide, column);
 }
 
 // Parts of k: as many as fill about 128 multiprocessors, none below 256 long.
@@ -196,64 +226,104 @@ MatrixView<T> view_of(const Tensor& x) {
   return {static_cast<const T*>(x.raw()), x.size(-2), x.size(-1), x.size(-1)};
 }
 
-template <class T, class C>
-void lead_to(Segment<T, C>& segment, int64_t n, const Output<C>& out) {
-  segment.n = n;
-  segment.pairs = n % 2 == 0 && aligned_for<2>(out.data);
-  segment.out = out;
+// What one call computes: outputs of the same m, perhaps a batch of each.
+struct Job {
+  std::span<const ProductOutput> outputs;
+  bool transpose_a, transpose_b;
+  float alpha = 1;
+};
+
+unsigned steps_of(const ProductTerm& term, bool transpose_a) {
+  return unsigned((term.a.size(transpose_a ? -2 : -1) + kStep - 1) / kStep);
 }
 
 template <class T, class C>
-void add_term(Segment<T, C>& segment, const Tensor& a, const Tensor& b, int64_t k) {
-  if (k == 0) return;
-  segment.a[segment.terms] = view_of<T>(a);
-  segment.b[segment.terms] = view_of<T>(b);
-  segment.steps[segment.terms++] = unsigned((k + kStep - 1) / kStep);
-  segment.all_steps += unsigned((k + kStep - 1) / kStep);
+void add_segment(Plan<T, C>& plan, const Job& job, int64_t n, const std::vector<ProductTerm>& terms,
+                 const std::vector<ProductTerm>& times, const OutputView<C>& out) {
+  Segment<T, C>& segment = plan.segments[plan.count++];
+  segment.n = n;
+  segment.packs = out.template in_packs<kAtOnce>(n);
+  segment.out = out;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    const unsigned steps = steps_of(terms[i], job.transpose_a);
+    if (steps == 0) continue;
+    segment.a[segment.terms] = view_of<T>(terms[i].a);
+    segment.b[segment.terms] = view_of<T>(terms[i].b);
+    if (out.gated) segment.times[segment.terms] = static_cast<const T*>(times[i].b.raw());
+    segment.steps[segment.terms++] = steps;
+    segment.all_steps += steps;
+  }
+}
+
+template <class T, class C>
+Plan<T, C> plan_of(const Job& job, int parts) {
+  const auto& [a, b] = job.outputs[0].terms[0];
+  Plan<T, C> plan{};
+  plan.m = job.outputs[0].c.size(-2);
+  plan.batch = a.shape().rank() == 3 ? a.size(0) : 1;
+  plan.a_batch = a.size(-2) * a.size(-1);
+  plan.b_batch = b.size(-2) * b.size(-1);
+  plan.parts = parts;
+  return plan;
 }
 
 template <class T, bool a_by_k, bool b_by_k, class C>
 void start_in_order(const Plan<T, C>& plan, const Stream& stream) {
-  int64_t tiles = 0;
-  for (int i = 0; i < plan.count; ++i) tiles += tiles_along(plan.segments[i].n);
-  launch({"matmul"}, dim3(unsigned(tiles_along(plan.m)), unsigned(tiles), unsigned(plan.batch * plan.parts)),
+  int tiles = 0;
+  for (int i = 0; i < plan.count; ++i) tiles += plan.segments[i].tiles();
+  launch({"matmul"},
+         dim3(unsigned((plan.m + kSide - 1) / kSide), unsigned(tiles), unsigned(plan.batch * plan.parts)),
          dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream, matmul_kernel<T, a_by_k, b_by_k, C>, plan);
 }
 
 template <class T, class C>
-void start(const Plan<T, C>& plan, bool transpose_a, bool transpose_b, const Stream& stream) {
-  if (transpose_a)
-    transpose_b ? start_in_order<T, false, true>(plan, stream)
-                : start_in_order<T, false, false>(plan, stream);
+void start(const Plan<T, C>& plan, const Job& job) {
+  const Stream stream = current_stream(job.outputs[0].c.device());
+  if (job.transpose_a)
+    job.transpose_b ? start_in_order<T, false, true>(plan, stream)
+                    : start_in_order<T, false, false>(plan, stream);
   else
-    transpose_b ? start_in_order<T, true, true>(plan, stream) : start_in_order<T, true, false>(plan, stream);
+    job.transpose_b ? start_in_order<T, true, true>(plan, stream)
+                    : start_in_order<T, true, false>(plan, stream);
+}
+
+// The parts of k of all outputs.
+int parts_of(const Job& job, int64_t batch) {
+  int64_t tiles = 0, fewest = INT64_MAX, sums = 0;
+  for (const auto& [terms, c, epilogue] : job.outputs) {
+    const int64_t columns = epilogue.times.empty() ? kSide : kSide / 2;
+    tiles += batch * ((c.size(-2) + kSide - 1) / kSide) * ((c.size(-1) + columns - 1) / columns);
+    sums += epilogue.times.empty() ? 1 : 2;
+    int64_t steps = 0;
+    for (const ProductTerm& term : terms) steps += steps_of(term, job.transpose_a);
+    fewest = std::min(fewest, steps);
+  }
+  return sums > kSegments ? 1 : parts_of(tiles, fewest);
 }
 
 template <class T, class C>
-void matmul_as(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  const int64_t m = c.size(-2), n = c.size(-1), batch = c.shape().rank() == 3 ? c.size(0) : 1;
-  const Output<C> out{static_cast<C*>(c.raw()), float(options.alpha), options.accumulate};
-  const Stream stream = current_stream(c.device());
-  const auto multiply = [&]<class Out>(const Output<Out>& into, int wanted_parts) {
-    Plan<T, Out> plan{};
-    plan.count = 1;
-    plan.m = m;
-    plan.batch = batch;
-    plan.a_batch = a.size(-2) * a.size(-1);
-    plan.b_batch = b.size(-2) * b.size(-1);
-    plan.parts = wanted_parts;
-    lead_to(plan.segments[0], n, into);
-    add_term(plan.segments[0], a, b, a.size(options.transpose_a ? -2 : -1));
-    start(plan, options.transpose_a, options.transpose_b, stream);
+void multiply(const Job& job) {
+  const int64_t batch = plan_of<T, C>(job, 1).batch;
+  const int count = parts_of(job, batch);
+  if (count == 1) {
+    auto plan = plan_of<T, C>(job, 1);
+    for (const ProductOutput& output : job.outputs)
+      add_segment(plan, job, output.c.size(-1), output.terms, output.epilogue.times,
+                  view_of_output<C>(output, job.alpha));
+    return start(plan, job);
+  }
+  auto plan = plan_of<T, float>(job, count);
+  const auto add_parts = [&](const Tensor& c, const std::vector<ProductTerm>& terms) {
+    if (terms.empty()) return Tensor();
+    const Tensor parts({batch * count, c.size(-2), c.size(-1)}, DType::f32, c.device());
+    add_segment(plan, job, c.size(-1), terms, {}, view_of_output<float>({{}, parts}, job.alpha));
+    return parts;
   };
-  const int64_t steps = (a.size(options.transpose_a ? -2 : -1) + kStep - 1) / kStep;
-  const int count = parts_of(tiles_along(m) * tiles_along(n) * batch, steps);
-  if (count == 1) return multiply(out, 1);
-  const Tensor parts({batch * count, m, n}, DType::f32, c.device());
-  multiply(Output<float>{parts.data<float>(), 1, false}, count);
-  constexpr int kSumThreads = 256;
-  launch({"matmul_sum_parts"}, dim3(unsigned((c.count() + kSumThreads - 1) / kSumThreads)), dim3(kSumThreads),
-         0, stream, matmul_sum_parts_kernel<C>, parts.data<float>(), count, m * n, c.count(), out);
+  std::vector<std::array<Tensor, 2>> sums;
+  for (const auto& [terms, c, epilogue] : job.outputs)
+    sums.push_back({add_parts(c, terms), add_parts(c, epilogue.times)});
+  start(plan, job);
+  for (size_t i = 0; i < sums.size(); ++i) finish_parts(sums[i][0], sums[i][1], count, job.outputs[i]);
 }
 
 // Copies of 16 bytes: every row begins at a multiple of them.
@@ -276,41 +346,49 @@ void visit_pair(DType operands, DType result, const Fn& fn) {
   operands == DType::bf16 ? with.template operator()<__nv_bfloat16>() : with.template operator()<__half>();
 }
 
-void matmul(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  if (!fits(a, b, c)) return matmul_tiled(a, b, c, options);
-  visit_pair(a.dtype(), c.dtype(), [&]<class T, class C>() { matmul_as<T, C>(a, b, c, options); });
+void multiply(const Job& job) {
+  const ProductOutput& first = job.outputs[0];
+  visit_pair(first.terms[0].a.dtype(), first.c.dtype(), [&]<class T, class C>() { multiply<T, C>(job); });
 }
 
-bool fits(std::span<const ProductOutput> outputs) {
-  const DType operands = outputs[0].terms[0].a.dtype(), result = outputs[0].c.dtype();
-  if (outputs.size() > kSegments) return false;
-  for (const auto& [terms, c] : outputs) {
-    if (terms.size() > kTerms || c.dtype() != result) return false;
-    for (const auto& [a, b] : terms)
-      if (a.dtype() != operands || !fits(a, b, c)) return false;
+void matmul(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
+  if (!fits(a, b, c)) return matmul_tiled(a, b, c, options);
+  const ProductOutput output{{{a, b}}, c, {.residual = options.accumulate ? c : Tensor()}};
+  multiply({{&output, 1}, options.transpose_a, options.transpose_b, float(options.alpha)});
+}
+
+// The second sum goes along with the first one.
+bool fits(const ProductOutput& output, bool transpose_b) {
+  const auto& [terms, c, epilogue] = output;
+  const auto& times = epilogue.times;
+  if (!times.empty() && !transpose_b) return false;
+  if (terms.size() > kTerms || (!times.empty() && times.size() != terms.size())) return false;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    if (terms[i].a.dtype() != terms[0].a.dtype() || !fits(terms[i].a, terms[i].b, c)) return false;
+    if (times.empty()) continue;
+    if (times[i].a.raw() != terms[i].a.raw() || times[i].a.shape() != terms[i].a.shape()) return false;
+    if (!fits(terms[i].a, times[i].b, c)) return false;
   }
   return true;
 }
 
-// One launch, where all is of one dtype and aligned; never in parts along k.
+bool fits(std::span<const ProductOutput> outputs, bool transpose_b) {
+  const auto& [terms, c, epilogue] = outputs[0];
+  return outputs.size() <= kSegments && std::ranges::all_of(outputs, [&](const ProductOutput& output) {
+           return output.c.dtype() == c.dtype() && output.terms[0].a.dtype() == terms[0].a.dtype() &&
+                  fits(output, transpose_b);
+         });
+}
+
+// One launch, and one an output where k is cut, if all is of one dtype and aligned.
 void product(std::span<const ProductOutput> outputs, bool transpose_b) {
-  if (!fits(outputs)) return product_by_terms(outputs, transpose_b);
-  const Tensor& first = outputs[0].c;
-  visit_pair(outputs[0].terms[0].a.dtype(), first.dtype(), [&]<class T, class C>() {
-    Plan<T, C> plan{};
-    plan.m = first.size(0);
-    plan.batch = plan.parts = 1;
-    for (const auto& [terms, c] : outputs) {
-      Segment<T, C>& segment = plan.segments[plan.count++];
-      lead_to(segment, c.size(1), Output<C>{static_cast<C*>(c.raw()), 1, false});
-      for (const auto& [a, b] : terms) add_term(segment, a, b, a.size(1));
-    }
-    start(plan, false, transpose_b, current_stream(first.device()));
-  });
+  if (!fits(outputs, transpose_b)) return product_by_terms(outputs, transpose_b, finish_product);
+  multiply({outputs, false, transpose_b});
   if (Trace* trace = Trace::current())
-    for (const auto& [terms, c] : outputs)
-      for (const auto& [a, b] : terms)
-        trace->add_product(Product::name, {1, c.size(0), c.size(1), a.size(1)});
+    for (const auto& [terms, c, epilogue] : outputs)
+      for (const auto* sum : {&terms, &epilogue.times})
+        for (const auto& [a, b] : *sum)
+          trace->add_product(Product::name, {1, c.size(0), c.size(1), a.size(1)});
 }
 
 const Provide<Matmul> provide_matmul{{kKernelDevice}, matmul};

@@ -1,12 +1,11 @@
-// c = alpha op(a) op(b) (+ c) by cuBLASLt, in f32 accumulation; its best algorithm by its own estimate,
-// asked once for every kind of product.
+// c = alpha op(a) op(b) (+ added) by cuBLASLt, in f32 accumulation; its best algorithm by its own estimate,
+// asked once for every kind of product. Of an epilogue it does a residual alone.
 #include <map>
 #include <mutex>
 #include <tuple>
 
-#include "core/ops/matmul.h"
-#include "core/ops/product.h"
 #include "cuda/check.h"
+#include "cuda/kernels/matmul.h"
 #include "cuda/vendor/column_major.h"
 #include "cuda/vendor/cublaslt.h"
 
@@ -19,7 +18,7 @@ constexpr size_t kWorkspace = size_t(32) << 20;
 struct Kind {
   int device;
   int64_t batch, m, n, k;
-  bool transpose_a, transpose_b, accumulate;
+  bool transpose_a, transpose_b, adds;
   DType operands, out;
   uint32_t align_a, align_b, align_c;
   friend auto operator<=>(const Kind&, const Kind&) = default;
@@ -57,14 +56,15 @@ class Plan {
 
   bool found() const { return found_; }
 
-  void run(cublasLtHandle_t handle, const Tensor& a, const Tensor& b, const Tensor& c, float alpha,
-           float beta, const Stream& stream) const {
+  void run(cublasLtHandle_t handle, const Tensor& a, const Tensor& b, const Tensor& added, const Tensor& c,
+           float alpha, const Stream& stream) const {
+    const float beta = added ? 1 : 0;
     Tensor workspace;
     if (choice_.workspaceSize > 0)
       workspace = Tensor({int64_t(choice_.workspaceSize)}, DType::u8, stream.device);
-    lt_.check(lt_.matmul(handle, operation_, &alpha, b.raw(), left_, a.raw(), right_, &beta, c.raw(), out_,
-                         c.raw(), out_, &choice_.algo, workspace ? workspace.raw() : nullptr,
-                         choice_.workspaceSize, native(stream)),
+    lt_.check(lt_.matmul(handle, operation_, &alpha, b.raw(), left_, a.raw(), right_, &beta,
+                         added ? added.raw() : c.raw(), out_, c.raw(), out_, &choice_.algo,
+                         workspace ? workspace.raw() : nullptr, choice_.workspaceSize, native(stream)),
               "cublasLtMatmul");
   }
 
@@ -138,38 +138,66 @@ class Plans {
   std::map<Kind, Plan> plans_;
 };
 
+// c = alpha a b (+ added); false where the library cannot.
+bool multiply(const Tensor& a, const Tensor& b, const Tensor& added, const Tensor& c,
+              const MatmulOptions& options) {
+  const int64_t k = a.size(options.transpose_a ? -2 : -1);
+  if (!supports(a, b, c, k)) return false;
+  const Stream stream = current_stream(c.device());
+  cuda::check(cudaSetDevice(stream.device.index), "matmul");
+  const uint32_t align_c = alignment_of(c.raw());
+  const Kind kind{stream.device.index,
+                  c.shape().rank() == 3 ? c.size(0) : 1,
+                  c.size(-2),
+                  c.size(-1),
+                  k,
+                  options.transpose_a,
+                  options.transpose_b,
+                  added.defined(),
+                  a.dtype(),
+                  c.dtype(),
+                  alignment_of(a.raw()),
+                  alignment_of(b.raw()),
+                  added ? std::min(align_c, alignment_of(added.raw())) : align_c};
+  const auto [handle, plan] = Plans::instance().of(*CublasLt::instance(), kind);
+  if (plan->found()) plan->run(handle, a, b, added, c, float(options.alpha), stream);
+  return plan->found();
+}
+
 // What the library cannot do goes to the portable kernel.
 void matmul_cublaslt(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
-  const int64_t k = a.size(options.transpose_a ? -2 : -1);
-  if (c.count() == 0) return;
-  if (supports(a, b, c, k)) {
-    const Stream stream = current_stream(c.device());
-    cuda::check(cudaSetDevice(stream.device.index), "matmul");
-    const Kind kind{stream.device.index,
-                    c.shape().rank() == 3 ? c.size(0) : 1,
-                    c.size(-2),
-                    c.size(-1),
-                    k,
-                    options.transpose_a,
-                    options.transpose_b,
-                    options.accumulate,
-                    a.dtype(),
-                    c.dtype(),
-                    alignment_of(a.raw()),
-                    alignment_of(b.raw()),
-                    alignment_of(c.raw())};
-    const auto [handle, plan] = Plans::instance().of(*CublasLt::instance(), kind);
-    if (plan->found())
-      return plan->run(handle, a, b, c, float(options.alpha), options.accumulate ? 1 : 0, stream);
-  }
+  if (c.count() == 0 || multiply(a, b, options.accumulate ? c : Tensor(), c, options)) return;
   Registry<Matmul>::instance().find({DeviceKind::cuda})(a, b, c, options);
 }
 
-// One product a term, each rounded to c's dtype.
+void add_up(const std::vector<ProductTerm>& terms, const Tensor& added, bool transpose_b, const Tensor& sum) {
+  const auto& [a, b] = terms[0];
+  if (!multiply(a, b, added, sum, {.transpose_b = transpose_b})) {
+    const ProductOutput one{{{a, b}}, sum, {.residual = added}};
+    Registry<Product>::instance().find({DeviceKind::cuda})({&one, 1}, transpose_b);
+  }
+  for (size_t i = 1; i < terms.size(); ++i)
+    matmul_cublaslt(terms[i].a, terms[i].b, sum, {.transpose_b = transpose_b, .accumulate = true});
+}
+
+// One product a term, each rounded to c's dtype; then an epilogue on those sums, which wait where a result of
+// the same element will stand.
 void product_cublaslt(std::span<const ProductOutput> outputs, bool transpose_b) {
-  for (const auto& [terms, c] : outputs)
-    for (size_t i = 0; i < terms.size(); ++i)
-      matmul_cublaslt(terms[i].a, terms[i].b, c, {.transpose_b = transpose_b, .accumulate = i > 0});
+  for (const ProductOutput& output : outputs) {
+    const auto& [terms, c, epilogue] = output;
+    if (c.count() == 0) continue;
+    const auto& [row_scale, bias, activation, times, residual, before, factor] = epilogue;
+    if (!row_scale && !bias && !activation && times.empty() && !before) {
+      add_up(terms, residual, transpose_b, c);
+      continue;
+    }
+    const auto room = [&] { return Tensor(c.shape(), c.dtype(), c.device()); };
+    const Tensor sum = before ? before : residual ? room() : c;
+    add_up(terms, {}, transpose_b, sum);
+    const Tensor factors = times.empty() ? Tensor() : factor ? factor : room();
+    if (factors) add_up(times, {}, transpose_b, factors);
+    finish_product(sum, factors, output);
+  }
 }
 
 const Provide<Matmul> provide_matmul{{DeviceKind::cuda, "cublaslt"}, matmul_cublaslt};

@@ -1,7 +1,7 @@
 #include "autograd/ops/linear.h"
 
-#include "autograd/ops/elementwise.h"
 #include "core/ops/product.h"
+#include "core/ops/reduce.h"
 
 namespace dehvf {
 namespace {
@@ -80,9 +80,71 @@ Variable linear(const Variable& x, const Variable& weight, const LowRank& added)
       });
 }
 
+Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue& with) {
+  const auto& [bias, activation, residual] = with;
+  const Tensor rows = rows_of(x.value());
+  ProductOutput y{{{rows, weight.value()}}, rows_for(rows, weight.shape()[0])};
+  std::vector<Variable> inputs{x, weight};
+  y.epilogue.activation = activation;
+  if (bias.defined()) {
+    inputs.push_back(bias);
+    y.epilogue.bias = bias.value();
+  }
+  if (activation && recording() && wanted_of(inputs).any()) y.epilogue.before = rows_for(rows, y.c.size(1));
+  if (residual.defined()) {
+    inputs.push_back(residual);
+    y.epilogue.residual = rows_of(residual.value());
+  }
+  product_into({&y, 1}, true);
+  const auto back = [kept = weight.wants_grad() ? rows : Tensor(), weight, before = y.epilogue.before,
+                     activation = activation, x_shape = x.shape(), has_bias = bias.defined(),
+                     bias_type = bias.defined() ? bias.grad_dtype() : DType::f32,
+                     has_residual = residual.defined()](const Tensor& gradient, const Wanted& wanted) {
+    Grads grads(2);
+    const Tensor dy = before ? activate_backward(before, rows_of(gradient), *activation) : rows_of(gradient);
+    if (wanted[0]) grads[0] = matmul(dy, weight.value()).reshape(x_shape);
+    if (wanted[1]) grads[1] = product(dy, kept, weight.shape(), weight.grad_dtype(), {.transpose_a = true});
+    if (has_bias) grads.push_back(wanted[2] ? sum_rows(dy, bias_type) : Tensor());
+    if (has_residual) grads.push_back(gradient);
+    return grads;
+  };
+  return record("linear", y.c.reshape(x.shape().with(-1, y.c.size(1))), std::move(inputs), back);
+}
+
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
-  const Variable y = linear(x, weight);
-  return bias.defined() ? add_row(y, bias) : y;
+  return linear(x, weight, {.bias = bias});
+}
+
+Variable swiglu(const Variable& x, const Variable& gate, const Variable& up) {
+  const Tensor rows = rows_of(x.value());
+  const int64_t width = gate.shape()[0];
+  ProductOutput y{{{rows, gate.value()}}, rows_for(rows, width)};
+  y.epilogue = {.activation = Activation::silu, .times = {{rows, up.value()}}};
+  if (recording() && (x.wants_grad() || gate.wants_grad() || up.wants_grad())) {
+    y.epilogue.before = rows_for(rows, width);
+    y.epilogue.factor = rows_for(rows, width);
+  }
+  product_into({&y, 1}, true);
+  const Tensor kept = gate.wants_grad() || up.wants_grad() ? rows : Tensor();
+  return record(
+      "swiglu", y.c.reshape(x.shape().with(-1, width)), {x, gate, up},
+      [kept, gate, up, g = y.epilogue.before, u = y.epilogue.factor, shape = x.shape()](
+          const Tensor& gradient, const Wanted& wanted) {
+        Grads grads(3);
+        const Tensor dgate = rows_for(g, g.size(1)), dup = rows_for(g, g.size(1));
+        swiglu_backward(g, u, rows_of(gradient), dgate, dup);
+        if (wanted[0]) {
+          const ProductOutput dx{{{dgate, gate.value()}, {dup, up.value()}}, rows_for(g, shape.last())};
+          product_into({&dx, 1}, false);
+          grads[0] = dx.c.reshape(shape);
+        }
+        const auto of_weight = [&](const Tensor& d, const Variable& weight) {
+          return product(d, kept, weight.shape(), weight.grad_dtype(), {.transpose_a = true});
+        };
+        if (wanted[1]) grads[1] = of_weight(dgate, gate);
+        if (wanted[2]) grads[2] = of_weight(dup, up);
+        return grads;
+      });
 }
 
 Variable matmul(const Variable& a, const Variable& b, bool transpose_b) {

@@ -2,15 +2,30 @@
 // activation that only its gradient would need is not kept.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "autograd/tape.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"
 
 namespace dehvf {
 
 Variable linear(const Variable& x, const Variable& weight);  // x [..., in], weight [out, in]
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias);  // bias [out]; may be empty
+
+/// What linear() does to its product before it is rounded: activation(x weight^T + bias) + residual.
+struct LinearEpilogue {
+  Variable bias = {};  // [out]
+  std::optional<Activation> activation = {};
+  Variable residual = {};  // like the result
+};
+
+/// One product; of an activation it keeps what that took.
+Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue& with);
+
+/// silu(x gate^T) (x up^T) by one product.
+Variable swiglu(const Variable& x, const Variable& gate, const Variable& up);
 
 /// x against several weights: one result each, all by one product.
 std::vector<Variable> linears(const Variable& x, const std::vector<Variable>& weights);

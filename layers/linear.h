@@ -17,9 +17,13 @@ class Linear : public Module {
     describer.parameter("weight", weight);
     if (with_bias_ == Bias::zeros) describer.parameter("bias", bias);
   }
-  /// x [..., in] -> [..., out]
-  Variable operator()(const Variable& x) const {
-    return with_bias_ == Bias::zeros ? linear(x, weight, bias) : linear(x, weight);
+  /// x [..., in] -> [..., out]: activation(x weight^T + bias) + residual
+  Variable operator()(const Variable& x, std::optional<Activation> activation = {},
+                      const Variable& residual = {}) const {
+    return linear(x, weight,
+                  {.bias = with_bias_ == Bias::zeros ? bias.variable() : Variable(),
+                   .activation = activation,
+                   .residual = residual});
   }
 
   Parameter weight, bias;

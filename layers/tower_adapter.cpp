@@ -22,7 +22,7 @@ void TowerAdapters::describe(Describer& describer) {
 
 Variable TowerAdapters::operator()(const Variable& u, int layer, const TowerDropout& dropout_of) const {
   const Adapter& adapter = *adapters_[size_t(layer)];
-  Variable low = activate(adapter.down(u), Activation::gelu);
+  Variable low = adapter.down(u, Activation::gelu);
   if (dropout_of.sample_ids.defined()) {
     const int64_t images = u.shape()[0], tokens = u.shape()[1];
     std::vector<int32_t> offsets;

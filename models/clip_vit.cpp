@@ -101,7 +101,7 @@ Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor&
       heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
       {.causal = false, .scale = 1 / std::sqrt(double(dim)), .own_keys = true, .longest = x.shape()[1]});
   const auto [h, w] = block.norm2(x, block.out(reshape(attended, x.shape())));
-  Variable out = add(h, block.fc2(activate(block.fc1(w), config_.activation)));
+  const Variable out = block.fc2(block.fc1(w, config_.activation), {}, h);
   return adapters ? add(out, (*adapters)(w, layer, dropout)) : out;
 }
 

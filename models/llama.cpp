@@ -153,7 +153,7 @@ Variable Llama::run_block(const Variable& x, const ImageState& state, const Fusi
   const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
   const auto [h, u] = add_rms_norm(residual, attend(block, x, state, fusion, context, selection, options),
                                    block.post_norm, config_.norm_eps);
-  return add(h, feed_forward(block, u, state, fusion, context, options));
+  return feed_forward(block, h, u, state, fusion, context, options);
 }
 
 Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state,
@@ -193,19 +193,23 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
       block.o);
 }
 
-Variable Llama::feed_forward(const Block& block, const Variable& u, const ImageState& state,
-                             const FusionOperator* fusion, const BlockContext& context,
-                             const ForwardOptions& options) const {
-  const auto gate_up = linears(u, {block.gate, block.up});
-  Variable out = linear(swiglu(gate_up[0], gate_up[1]), block.down);
-  if (!fusion) return out;
-  if (const auto rows = fusion->ffn_rows(state, context)) {
-    const Variable added = visual_rows(u, *rows);
-    if (options.probe) options.probe(context.layer, u.value(), *rows, out.value(), added.value());
-    out = add(out, added);
+Variable Llama::feed_forward(const Block& block, const Variable& x, const Variable& u,
+                             const ImageState& state, const FusionOperator* fusion,
+                             const BlockContext& context, const ForwardOptions& options) const {
+  const Variable hidden = swiglu(u, block.gate, block.up);
+  Variable residual = x;
+  if (fusion) {
+    if (const auto rows = fusion->ffn_rows(state, context)) {
+      const Variable added = visual_rows(u, *rows);
+      if (options.probe)
+        options.probe(context.layer, u.value(), *rows, linear(hidden.value(), block.down.value()),
+                      added.value());
+      residual = add(residual, added);
+    }
+    if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined())
+      residual = add(residual, beside);
   }
-  if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined()) out = add(out, beside);
-  return out;
+  return linear(hidden, block.down, {.residual = residual});
 }
 
 Variable Llama::logits(const Variable& hidden) const {

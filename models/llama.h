@@ -81,7 +81,8 @@ class Llama : public Module {
   Variable attend(const Block& block, const Variable& x, const ImageState& state,
                   const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
                   const ForwardOptions& options) const;
-  Variable feed_forward(const Block& block, const Variable& u, const ImageState& state,
+  /// x + what the block makes of the normed u.
+  Variable feed_forward(const Block& block, const Variable& x, const Variable& u, const ImageState& state,
                         const FusionOperator* fusion, const BlockContext& context,
                         const ForwardOptions& options) const;
 

@@ -4,6 +4,7 @@
 #include "bench/kernel_bench.h"
 #include "core/ops/attention.h"
 #include "core/ops/matmul.h"
+#include "core/ops/product.h"
 #include "core/ops/visual_rows.h"
 
 namespace dehvf {
@@ -23,6 +24,70 @@ void add_product(std::vector<KernelCase>& cases, const Workbench& bench, std::st
                const KernelKey& key) { Registry<Matmul>::instance().find(key)(a, b, c, options); };
   };
   cases.push_back(std::move(one));
+}
+
+// Ways to the same result: with an epilogue, and by launches behind the product.
+enum class Ending : uint8_t { fused, separate };
+
+struct Ended {
+  std::vector<ProductOutput> outputs;
+  std::function<void()> after = [] {};
+};
+
+// Bytes are those of the fused form for both, so that the two are measured beside the same copy.
+void add_ended(std::vector<KernelCase>& cases, const Workbench& bench, std::string_view what, int64_t m,
+               int64_t n, int64_t k, int products, int like_c,
+               const std::function<Ended(const Workbench&, const Tensor& x, Ending)>& draw) {
+  for (const Ending ending : {Ending::fused, Ending::separate})
+    cases.push_back(
+        {"product",
+         concat(what, ending == Ending::fused ? " fused " : " launches ", m, 'x', n, 'x', k, " bf16"),
+         2.0 * double(m * k + products * n * k + like_c * m * n),
+         2.0 * products * double(m) * double(n) * double(k), variants_of<Product>(bench.device()),
+         [=](const Workbench& on) {
+           return [ended = draw(on, on.random({m, k}), ending)](const KernelKey& key) {
+             Registry<Product>::instance().find(key)(ended.outputs, true);
+             ended.after();
+           };
+         }});
+}
+
+void add_swiglu(std::vector<KernelCase>& cases, const Workbench& bench, int64_t m, int64_t n, int64_t k) {
+  add_ended(cases, bench, "swiglu", m, n, k, 2, 3, [=](const Workbench& on, const Tensor& x, Ending ending) {
+    const ProductTerm gate{x, on.random({n, k})}, up{x, on.random({n, k})};
+    const Tensor g = on.empty({m, n}), u = on.empty({m, n}), h = on.empty({m, n});
+    if (ending == Ending::separate)
+      return Ended{{{{gate}, g}, {{up}, u}}, [=] { run<SwiGlu>(on.device().kind, g, u, h); }};
+    ProductOutput all{{gate}, h};
+    all.epilogue = {.activation = Activation::silu, .times = {up}, .before = g, .factor = u};
+    return Ended{{all}};
+  });
+}
+
+void add_residual(std::vector<KernelCase>& cases, const Workbench& bench, int64_t m, int64_t n, int64_t k) {
+  add_ended(cases, bench, "down", m, n, k, 1, 2, [=](const Workbench& on, const Tensor& x, Ending ending) {
+    ProductOutput y{{{x, on.random({n, k})}}, on.empty({m, n})};
+    const Tensor residual = on.random({m, n}), sum = on.empty({m, n});
+    if (ending == Ending::separate)
+      return Ended{{y}, [=, c = y.c] { run<Add>(on.device().kind, residual, c, 1.0, sum); }};
+    y.epilogue.residual = residual;
+    return Ended{{y}};
+  });
+}
+
+void add_tower_mlp(std::vector<KernelCase>& cases, const Workbench& bench, int64_t m, int64_t n, int64_t k) {
+  add_ended(cases, bench, "tower fc1", m, n, k, 1, 2,
+            [=](const Workbench& on, const Tensor& x, Ending ending) {
+              ProductOutput y{{{x, on.random({n, k})}}, on.empty({m, n})};
+              const Tensor bias = on.random({n}), before = on.empty({m, n}), h = on.empty({m, n});
+              if (ending == Ending::separate)
+                return Ended{{y}, [=, c = y.c] {
+                               run<AddRow>(on.device().kind, c, bias, before);
+                               run<Activate>(on.device().kind, before, Activation::gelu_quick, h);
+                             }};
+              y.epilogue = {.bias = bias, .activation = Activation::gelu_quick, .before = before};
+              return Ended{{y}};
+            });
 }
 
 struct AttentionSize {
@@ -130,6 +195,9 @@ std::vector<KernelCase> product_cases(const Workbench& bench) {
   if (bench.quick()) {
     add_product(cases, bench, "tiny", 33, 40, 72, true);
     add_product(cases, bench, "tiny gradient", 33, 72, 40, false);
+    add_swiglu(cases, bench, 33, 40, 24);
+    add_residual(cases, bench, 33, 24, 40);
+    add_tower_mlp(cases, bench, 33, 40, 24);
     return cases;
   }
   for (const int64_t m : {512, 2048}) {
@@ -138,7 +206,10 @@ std::vector<KernelCase> product_cases(const Workbench& bench) {
     add_product(cases, bench, "down", m, 4096, 11008, true);
     add_product(cases, bench, "gate gradient", m, 4096, 11008, false);
     add_product(cases, bench, "down gradient", m, 11008, 4096, false);
+    add_swiglu(cases, bench, m, 11008, 4096);
+    add_residual(cases, bench, m, 4096, 11008);
   }
+  add_tower_mlp(cases, bench, 16 * 257, 4096, 1024);
   return cases;
 }
 

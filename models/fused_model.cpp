@@ -51,7 +51,13 @@ Vision FusedModel::see(const TowerLevels& levels) const {
 }
 
 TextPlan FusedModel::plan(const TextBatch& text, const Tensor& rows) const {
-  return plan_text(text, rows, fusion_.get());
+  TextPlan plan = plan_text(text, rows, fusion_.get());
+  if (!plan.source.defined()) return plan;
+  const int64_t context = llama_.config().context,
+                last = std::ranges::max(plan.batch.positions.span<int32_t>());
+  require<ConfigError>(last < context, "a text of ", last + 1,
+                       " tokens, visual ones included; the model's context is ", context);
+  return plan;
 }
 
 Variable FusedModel::hidden(const TextPlan& plan, const Vision& vision, const ForwardOptions& options) const {

@@ -47,7 +47,8 @@ class FusedModel : public Module {
   /// What the blocks get to see of the images; the levels may be empty (no image in the batch).
   Vision see(const TowerLevels& levels) const;
 
-  /// As plan_text() makes it for this operator.
+  /// As plan_text() makes it for this operator. Throws ConfigError where visual tokens make a text longer
+  /// than the language model's context.
   TextPlan plan(const TextBatch& text, const Tensor& rows = {}) const;
   /// Hidden states after the final norm, [rows of the plan, width].
   Variable hidden(const TextPlan& plan, const Vision& vision, const ForwardOptions& options) const;

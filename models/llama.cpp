@@ -196,6 +196,11 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
 Variable Llama::feed_forward(const Block& block, const Variable& x, const Variable& u,
                              const ImageState& state, const FusionOperator* fusion,
                              const BlockContext& context, const ForwardOptions& options) const {
+  if (fusion) {
+    const FfnWeights weights{block.gate, block.up, block.down};
+    if (const Variable all = fusion->instead_of_ffn(u, weights, state, context); all.defined())
+      return add(x, all);
+  }
   const Variable hidden = swiglu(u, block.gate, block.up);
   Variable residual = x;
   if (fusion) {

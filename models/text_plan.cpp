@@ -5,9 +5,18 @@
 namespace dehvf {
 namespace {
 
-Tensor moved_rows(const Tensor& rows, const Tensor& text_rows) {
+// The last row in front of the text's next token, or of its sample: what stands behind `row` is predicted
+// there.
+Tensor moved_rows(const Tensor& rows, const TextBatch& text, const InputTokens& inserted) {
+  const auto begins = text.sample_offsets.span<int32_t>();
+  const auto ends = inserted.batch.sample_offsets.span<int32_t>();
   std::vector<int32_t> moved;
-  for (int32_t row : rows.span<int32_t>()) moved.push_back(text_rows.data<int32_t>()[row]);
+  for (int32_t row : rows.span<int32_t>()) {
+    const auto next = std::ranges::upper_bound(begins, row);
+    const bool last = row + 1 == *next;
+    moved.push_back(
+        (last ? ends[size_t(next - begins.begin())] : inserted.text_rows.data<int32_t>()[row + 1]) - 1);
+  }
   return tensor_of(moved);
 }
 
@@ -62,7 +71,7 @@ TextPlan plan_text(const TextBatch& text, const Tensor& rows, const FusionOperat
   if (const auto inserted = fusion ? fusion->insert(text) : std::nullopt) {
     plan.batch = inserted->batch;
     plan.source = inserted->source;
-    if (rows.defined()) plan.rows = moved_rows(rows, inserted->text_rows);
+    if (rows.defined()) plan.rows = moved_rows(rows, text, *inserted);
   }
   if (rows.defined()) plan.chosen = select_rows(plan.batch, plan.rows);
   return plan;

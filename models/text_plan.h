@@ -26,8 +26,9 @@ struct TextPlan {
   TextPlan to(Device device) const;
 };
 
-/// `rows` count the texts' own tokens, whatever `fusion` (or null) puts in between; empty for all rows, of
-/// what is put in too. Throws ShapeError unless they ascend.
+/// `rows` count the texts' own tokens, whatever `fusion` (or null) puts in between, and ask for what predicts
+/// the token behind each: what is put in behind a row stands for it. Empty for all rows, of what is put in too.
+/// Throws ShapeError unless they ascend.
 TextPlan plan_text(const TextBatch& text, const Tensor& rows, const FusionOperator* fusion);
 
 }  // namespace dehvf

@@ -19,7 +19,7 @@ Trainer::Trainer(Task& task, const TrainerOptions& options)
 void Trainer::use_graphs(bool wanted) {
   graphs_.reset();
   // Who looks for NaN reads every kernel's result.
-  if (wanted && !options_.find_nan && backend(state_.device()).can_capture())
+  if (wanted && !options_.find_nan && task_.replays() && backend(state_.device()).can_capture())
     graphs_.emplace(state_.device());
 }
 

@@ -26,6 +26,8 @@ class Task {
   /// may be empty. Where their shapes are equal the work of loss() is equal, and may be recorded once and
   /// replayed. None at all: it may not.
   virtual std::vector<Tensor> inputs(int) { return {}; }
+  /// Whether equal shapes mean equal work at all.
+  virtual bool replays() const { return true; }
   /// The loss of one micro-batch, multiplied by the state's loss scale. `inputs` are those of inputs() on the
   /// parameters' device, and `state` is a StepState there, filled in for this step.
   virtual Variable loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) = 0;

@@ -41,6 +41,7 @@ bool FusionConfig::flag(const std::string& key, bool fallback) {
 
 std::string FusionConfig::choice(const std::string& key, const std::string& fallback,
                                  std::span<const std::string> allowed) {
+  if (const auto fixed = fixed_.find(key); fixed != fixed_.end()) return fixed->second;
   const std::string value = take(key).value_or(fallback);
   std::string known;
   for (const auto& name : allowed) known += (known.empty() ? "" : ", ") + name;

@@ -54,6 +54,11 @@ struct PrefixKv {
   Tensor spans;           // i32 [samples, 4]: query rows and prefix rows of each sample
 };
 
+/// The frozen matrices of one block's FFN, down(silu(gate u) * up u), each [out, in].
+struct FfnWeights {
+  Variable gate, up, down;
+};
+
 /// What surrounds a block when an operator's hooks are called.
 struct BlockContext {
   TextBatch batch;  // the tokens that enter the block, on its device
@@ -77,7 +82,8 @@ struct FusionShapes {
 struct CostReport {
   int64_t live = 0;                                 // parameters that receive a gradient
   int64_t published = 0;                            // as the paper's authors count them, dead ones included
-  double flops_per_image = 0, flops_per_token = 0;  // forward, all layers
+  double flops_per_image = 0, flops_per_token = 0;  // forward, all layers; of the operator alone
+  int64_t tokens_per_image = 0;  // put into the sequence: each costs what a text token does
 };
 
 /// A parameter setting under which the model equals text-only, or the reason why there is none.
@@ -97,6 +103,8 @@ class FusionConfig {
   bool flag(const std::string& key, bool fallback);
   std::string choice(const std::string& key, const std::string& fallback,
                      std::span<const std::string> allowed);
+  /// Decides a choice for an operator that another one is made of: it is no key of the configuration then.
+  void fix(const std::string& key, const std::string& value) { fixed_[key] = value; }
   void finish(std::string_view operator_name) const;  // throws ConfigError when a key was never asked for
   const std::map<std::string, std::string>& resolved() const {
     return resolved_;
@@ -104,7 +112,7 @@ class FusionConfig {
 
  private:
   std::optional<std::string> take(const std::string& key);
-  std::map<std::string, std::string> values_, resolved_;
+  std::map<std::string, std::string> values_, resolved_, fixed_;
 };
 
 class FusionOperator : public Module {
@@ -124,6 +132,12 @@ class FusionOperator : public Module {
     return std::nullopt;
   }
   virtual Variable beside_ffn(const Variable&, const ImageState&, const BlockContext&) const { return {}; }
+  virtual Variable instead_of_ffn(const Variable&, const FfnWeights&, const ImageState&,
+                                  const BlockContext&) const {
+    return {};
+  }
+  /// The hooks but insert() decide by shapes only, so that a recorded micro-batch may be replayed.
+  virtual bool replays() const { return true; }
   virtual CostReport cost() const { return {}; }
   virtual Neutral neutral() const { return {}; }
 };

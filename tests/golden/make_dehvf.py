@@ -463,4 +463,5 @@ def main():
     check_with_transformers(w, tower, batch, text_only, bare)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -70,7 +70,8 @@ struct Stepped {
 };
 
 class Emulated : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Operators, Emulated, testing::Values("dehvf", "memvp"));
+INSTANTIATE_TEST_SUITE_P(Operators, Emulated,
+                         testing::Values("dehvf", "memvp", "llava", "qformer", "naive_concat"));
 
 // One op's error is bounded by c eps_f32 sqrt(K) ||a|| ||b|| on either device (contracts: tolerances), and
 // the network carries both devices' errors on in the same way. So what the CPU's f32 loses against f64 is a

@@ -76,9 +76,19 @@ TEST_P(Graphs, ReplayTheBitsOfEveryStep) {
   for (size_t i = 0; i < plain.losses.size(); ++i) EXPECT_NEAR(with.losses[i], plain.losses[i], 1e-4) << i;
 }
 
+// Its copies follow the lengths of the texts.
+TEST(NoGraphs, AreNotMadeOfNaiveConcat) {
+  const Training with("naive_concat", true, kEmulator, true), without("naive_concat", true, kEmulator, false);
+  EXPECT_EQ(with.losses, without.losses);
+  EXPECT_EQ(with.kernels, without.kernels);
+  const Training plain("naive_concat", true, kCpu, true);
+  for (size_t i = 0; i < plain.losses.size(); ++i) EXPECT_NEAR(with.losses[i], plain.losses[i], 1e-4) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Operators, Graphs,
                          testing::Values(std::pair{"dehvf", false}, std::pair{"dehvf", true},
-                                         std::pair{"memvp", true}),
+                                         std::pair{"memvp", true}, std::pair{"llava", false},
+                                         std::pair{"qformer", true}),
                          [](const auto& info) {
                            return concat(info.param.first, info.param.second ? "Cached" : "Seen");
                          });

@@ -12,15 +12,14 @@ namespace {
 
 // Sizes for keys that an operator may have; its other keys keep their defaults.
 const std::map<std::string, std::string> kSizes{
-    {"slots", "11"}, {"rank", "3"},  {"lambda", "0.7"}, {"scale", "0.6"}, {"groups", "2"},
-    {"hidden", "5"}, {"width", "4"}, {"heads", "2"},    {"blocks", "2"},  {"embedding", "6"}};
+    {"slots", "11"}, {"rank", "3"},  {"lambda", "0.7"}, {"scale", "0.6"},   {"groups", "2"}, {"hidden", "5"},
+    {"width", "4"},  {"heads", "2"}, {"blocks", "2"},   {"embedding", "6"}, {"queries", "4"}};
 
 // What a key may be set to instead: each is a case of its own.
-const std::vector<std::pair<std::string, std::string>> kVariants{{"rows", "materialised"},
-                                                                 {"weights", "mean"},
-                                                                 {"positions", "1"},
-                                                                 {"mapping", "reversed"},
-                                                                 {"level_norm", "raw"}};
+const std::vector<std::pair<std::string, std::string>> kVariants{
+    {"rows", "materialised"}, {"weights", "mean"},     {"positions", "1"}, {"mapping", "reversed"},
+    {"level_norm", "raw"},    {"projector", "linear"}, {"place", "front"}, {"place", "behind_bos"},
+    {"cross_every", "1"},     {"of", "dehvf"}};
 
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
@@ -116,7 +115,7 @@ Input Input::select(std::span<const int> samples) const {
 Input input(DType dtype) {
   Input in;
   Random random(77);
-  for (size_t length : {7, 4, 5}) {
+  for (size_t length : {8, 6, 5}) {
     std::vector<int32_t> tokens, labels;
     for (size_t i = 0; i < length; ++i) {
       tokens.push_back(int32_t(random.below(llama().vocab)));

@@ -30,7 +30,7 @@ class Llava : public FusionOperator {
   std::optional<InputTokens> insert(const TextBatch& text) const override {
     return insert_tokens(text, shapes_.patches, place_);
   }
-  Variable tokens(const ImageState& state) const override { return state.values[0]; }
+  Variable tokens(const ImageState& state) const override { return encoded_tokens(state); }
 
   CostReport cost() const override {
     const int64_t in = shapes_.tower_width, out = shapes_.llm_width;

@@ -126,7 +126,7 @@ class QFormer : public FusionOperator {
   std::optional<InputTokens> insert(const TextBatch& text) const override {
     return insert_tokens(text, config_.queries, place_);
   }
-  Variable tokens(const ImageState& state) const override { return state.values[0]; }
+  Variable tokens(const ImageState& state) const override { return encoded_tokens(state); }
 
   CostReport cost() const override {
     const auto q = double(config_.queries), w = double(config_.width), n = double(shapes_.patches);

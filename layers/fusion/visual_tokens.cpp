@@ -78,6 +78,11 @@ Variable patches_of(const TowerLevels& tower, int level, bool post_norm) {
   return tower.class_token ? gather_rows(rows, patch_index(tower, 1, rows.device())) : rows;
 }
 
+const Variable& encoded_tokens(const ImageState& state) {
+  require(!state.values.empty(), "fusion: texts with images, but no image was looked at");
+  return state.values[0];
+}
+
 Neutral never_neutral() {
   return {.reason = "a visual token takes its share of every softmax behind it, whatever it holds"};
 }

@@ -22,6 +22,9 @@ std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, P
 /// The patches of one level, without the class token: [images * patches, tower width].
 Variable patches_of(const TowerLevels& tower, int level, bool post_norm);
 
+/// What encode() put there as its only value; throws where it saw no image.
+const Variable& encoded_tokens(const ImageState& state);
+
 /// Why operators that put tokens in have no neutral setting.
 Neutral never_neutral();
 

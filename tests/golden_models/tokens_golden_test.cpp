@@ -1,6 +1,7 @@
 // Operators that put visual tokens into the sequence, forward and backward in the whole model, against plain
 // PyTorch in f64 (tests/golden/make_tokens.py).
 #include "golden_models/fused_fixture.h"
+#include "models/dump.h"
 
 namespace dehvf {
 namespace {
@@ -43,6 +44,20 @@ TEST_P(TokensGolden, GradientsInDouble) {
     FusedFixture f = fixture(DType::f64);
     check_gradients(f, mode, 1e-9, DType::f64);
   }
+}
+
+TEST_P(TokensGolden, Dumped) {
+  FusedFixture f = fixture(DType::f64);
+  const DumpInput input{.tokens = cut(integers<int32_t>(f.expected.at("token_ids")), f.batch.lengths),
+                        .labels = cut(integers<int32_t>(f.expected.at("labels")), f.batch.lengths),
+                        .image_of = integers<int32_t>(f.expected.at("image_of")),
+                        .pixels = f.pixels};
+  std::map<std::string, Tensor> found;
+  for (auto& [name, tensor] : dump(f.model, input, true)) found[name] = tensor;
+  EXPECT_NEAR(item(found.at("loss")), item(f.expected.at("loss")), 1e-9);
+  EXPECT_LT(relative_error(gather_rows(found.at("logits"), found.at("text_rows")), f.expected.at("logits")),
+            1e-11);
+  EXPECT_LT(relative_error(found.at("grad.embeddings"), f.expected.at("grad.embeddings"), 1e-6), 1e-9);
 }
 
 TEST_P(TokensGolden, InFloat) {

@@ -76,6 +76,12 @@ TEST(InsertTokens, WhatStandsBehindARowPredictsTheNextToken) {
               ElementsAre(2, 3, 4, 5, 6, 9));
 }
 
+TEST(InsertTokens, ImagesThatWereNotLookedAtAreMissed) {
+  const FusedModel model = tiny::make({"llava", {}}, DType::f32);
+  EXPECT_THAT(message_of<ShapeError>([&] { model.hidden(model.plan(texts()), model.see({}), {}); }),
+              HasSubstr("no image was looked at"));
+}
+
 TEST(InsertTokens, TextsThatGetTooLongAreRefused) {
   const FusedModel model = tiny::make({"llava", {}}, DType::f32);
   const auto plan = [&](size_t length) {

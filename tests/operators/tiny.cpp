@@ -27,6 +27,13 @@ uint64_t hash_of(const std::string& text) {
   return hash;
 }
 
+std::map<std::string, std::string> resolved(const std::string& fusion,
+                                            std::map<std::string, std::string> options) {
+  FusionConfig config(std::move(options));
+  make_fusion(fusion, fusion_shapes(llama_7b(), clip_l14()), config);
+  return config.resolved();
+}
+
 void randomise(Module& module, double deviation, DType dtype, bool trainable) {
   load_parameters(
       module,
@@ -48,10 +55,8 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 }
 
 std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options) {
-  FusionConfig config(std::move(options));
-  make_fusion(fusion, fusion_shapes(llama_7b(), clip_l14()), config);
   std::vector<std::string> keys;
-  for (const auto& [key, value] : config.resolved()) keys.push_back(key);
+  for (const auto& [key, value] : resolved(fusion, std::move(options))) keys.push_back(key);
   return keys;
 }
 
@@ -61,8 +66,11 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const std::string& fusion : Registry<Fusion>::instance().keys())
     for (const auto& variant : variants) {
-      const auto all = keys_of(fusion);
-      if (!variant.empty() && std::ranges::find(all, variant.begin()->first) == all.end()) continue;
+      const auto defaults = resolved(fusion, {});
+      if (!variant.empty()) {
+        const auto key = defaults.find(variant.begin()->first);
+        if (key == defaults.end() || key->second == variant.begin()->second) continue;
+      }
       cases.push_back({.fusion = fusion, .options = variant});
       for (const std::string& key : keys_of(fusion, variant))
         if (const auto size = kSizes.find(key); size != kSizes.end()) cases.back().options.insert(*size);

@@ -23,13 +23,23 @@ Counts counts_of(const Trace& trace) {
   return counts;
 }
 
+// No sample has as many tokens, or labelled ones, as a frozen matrix has rows.
+tiny::Input input() {
+  tiny::Input in = tiny::input(DType::f32);
+  for (size_t sample : {0, 1, 1}) {
+    in.tokens[sample].push_back(2);
+    in.labels[sample].push_back(2);
+  }
+  return in;
+}
+
 Step run_step(const FusedModel& model, SegmentMode mode) {
   Step step;
   Variable loss;
   {
     const Trace trace;
     const ForwardOptions options{.training = true, .seed = 3, .mode = mode};
-    loss = tiny::mean_loss(model, tiny::input(DType::f32), options);
+    loss = tiny::mean_loss(model, input(), options);
     step.forward = counts_of(trace);
   }
   const Trace trace;
@@ -80,8 +90,7 @@ TEST(ProductCount, SeesTheGradientOfAWeight) {
 // W on the way back. The last block runs on the labelled rows, but for its keys and values.
 Counts frozen_products(int first, bool back) {
   const LlamaConfig c = tiny::llama();
-  const int64_t tokens = tiny::input(DType::f32).batch().count(),
-                labelled = tiny::input(DType::f32).supervised().rows.count();
+  const int64_t tokens = input().batch().count(), labelled = input().supervised().rows.count();
   Counts counts;
   const auto add = [&](int64_t rows, int64_t out, int64_t in, int times) {
     counts[back ? Sizes{rows, in, out} : Sizes{rows, out, in}] += times;
@@ -124,7 +133,7 @@ TEST_P(RowProducts, BlockZeroIsNotRunBack) {
     Counts back = frozen_products(1, true);
     if (mode == SegmentMode::recompute) {  // the other blocks once more, without the head
       for (const auto& [sizes, count] : frozen_products(1, false)) back[sizes] += count;
-      const int64_t labelled = tiny::input(DType::f32).supervised().rows.count();
+      const int64_t labelled = input().supervised().rows.count();
       --back[{labelled, tiny::llama().vocab, tiny::llama().width}];
     }
     EXPECT_EQ(of_the_language_model(model, step.backward), back);

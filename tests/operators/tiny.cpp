@@ -123,7 +123,7 @@ Input Input::select(std::span<const int> samples) const {
 Input input(DType dtype) {
   Input in;
   Random random(77);
-  for (size_t length : {8, 6, 5}) {
+  for (size_t length : {7, 4, 5}) {
     std::vector<int32_t> tokens, labels;
     for (size_t i = 0; i < length; ++i) {
       tokens.push_back(int32_t(random.below(llama().vocab)));

@@ -27,8 +27,8 @@ struct TextPlan {
 };
 
 /// `rows` count the texts' own tokens, whatever `fusion` (or null) puts in between, and ask for what predicts
-/// the token behind each: what is put in behind a row stands for it. Empty for all rows, of what is put in too.
-/// Throws ShapeError unless they ascend.
+/// the token behind each: what is put in behind a row stands for it. Empty for all rows, of what is put in
+/// too. Throws ShapeError unless they ascend.
 TextPlan plan_text(const TextBatch& text, const Tensor& rows, const FusionOperator* fusion);
 
 }  // namespace dehvf

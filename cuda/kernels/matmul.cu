@@ -51,16 +51,17 @@ __device__ void multiply_rows(const OperandTile<T, a_by_k>& a, const OperandTile
   const int row = warp / kWarpsAcross * kWarpRows, column = warp % kWarpsAcross * kWarpColumns;
 #pragma unroll
   for (int depth = 0; depth < kStep; depth += 16) {
-    uint32_t left[kDown][4], right[2][4];
-#pragma unroll
-    for (int i = 0; i < kDown; ++i) load_a<a_by_k>(left[i], a, row + 16 * i, depth, lane);
+    uint32_t right[2][4];
 #pragma unroll
     for (int j = 0; j < 2; ++j) load_b<b_by_k>(right[j], b, column + 16 * j, depth, lane);
 #pragma unroll
-    for (int i = 0; i < kDown; ++i)
+    for (int i = 0; i < kDown; ++i) {
+      uint32_t left[4];
+      load_a<a_by_k>(left, a, row + 16 * i, depth, lane);
 #pragma unroll
       for (int j = 0; j < 4; ++j)
-        ptx::mma_m16n8k16<T>(sums.of[i][j], left[i], {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
+        ptx::mma_m16n8k16<T>(sums.of[i][j], left, {right[j / 2][j % 2 * 2], right[j / 2][j % 2 * 2 + 1]});
+    }
   }
 }
 

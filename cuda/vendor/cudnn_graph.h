@@ -74,8 +74,8 @@ class CudnnGraph {
  public:
   explicit CudnnGraph(const CudnnScope& scope) : scope_(scope) {}
 
-  /// In the caller's memory. `offsets`, of i64 [dims[0] + 1], says where each of the first dimension begins, in
-  /// elements.
+  /// In the caller's memory. `offsets`, of i64 [dims[0] + 1], says where each of the first dimension begins,
+  /// in elements.
   TensorId outer(cudnnDataType_t type, const CudnnDims& dims, const CudnnDims& strides,
                  std::optional<TensorId> offsets = {});
   TensorId constant();  // one f32, on the host

@@ -71,7 +71,6 @@ class FuserSetup {
         layers_, [&](const std::string&, const Shape& shape) { return bench.random(shape, DType::f32); },
         true);
     for (const auto& [path, parameter] : parameters_of(layers_)) {
-      // In f32 the layer itself would take the one launch.
       parameter->variable().set_value(cast(parameter->value(), DType::bf16));
       if (path.starts_with("fuser.keys")) continue;
       parameters_.push_back(bench.random(parameter->shape(), DType::f32));
@@ -82,30 +81,23 @@ class FuserSetup {
     dlevels_ = bench.empty(levels_.shape(), DType::f32);
     weights_ = bench.empty({images, int64_t(config.layers) * config.positions, per_group});
     dweights_ = bench.random(weights_.shape());
-    require_composed();
   }
 
   void forward(const KernelKey& key) const {
     if (key.variant == kComposed) {
       const NoGrad no_grad;
-      layers_(class_tokens_, groups_);
+      layers_.composed(class_tokens_, groups_);
     } else {
       Registry<FuserForward>::instance().find(key)(levels_, parameters_, plan_, weights_);
     }
   }
   void both(const KernelKey& key) const {
-    if (key.variant == kComposed) return backward(layers_(class_tokens_, groups_), dweights_);
+    if (key.variant == kComposed) return backward(layers_.composed(class_tokens_, groups_), dweights_);
     forward(key);
     Registry<FuserBackward>::instance().find(key)(levels_, parameters_, plan_, dweights_, dlevels_, grads_);
   }
 
  private:
-  void require_composed() const {
-    const Trace trace;
-    layers_(class_tokens_, groups_);
-    require<Error>(!trace.lines.contains(FuserForward::name), "the layer takes the one launch itself");
-  }
-
   Fuser layers_;
   FuserPlan plan_;
   std::vector<int> groups_;

@@ -1,5 +1,7 @@
 #include "autograd/ops/fuser.h"
 
+#include "core/ops/elementwise.h"
+
 namespace dehvf {
 
 Variable fuser(const Variable& levels, std::span<const Variable> parameters, const FuserPlan& plan) {
@@ -7,7 +9,7 @@ Variable fuser(const Variable& levels, std::span<const Variable> parameters, con
   std::vector<Tensor> values;
   for (const Variable& parameter : parameters) {
     inputs.push_back(parameter);
-    values.push_back(parameter.value());
+    values.push_back(cast(parameter.value(), DType::f32));
   }
   const Tensor l = levels.value();
   Tensor weights = fuser(l, values, plan);

@@ -6,7 +6,7 @@
 
 namespace dehvf {
 
-/// As core/ops/fuser.h.
+/// As core/ops/fuser.h; parameters of which a model holds rounded copies are widened first.
 Variable fuser(const Variable& levels, std::span<const Variable> parameters, const FuserPlan& plan);
 
 }  // namespace dehvf

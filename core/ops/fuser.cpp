@@ -56,8 +56,8 @@ std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan) {
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
   const auto known = Registry<FuserForward>::instance().keys();
   if (std::ranges::find(known, KernelKey{levels.device().kind}) == known.end()) return false;
-  const auto is_f32 = [](const Tensor& x) { return x.dtype() == DType::f32; };
-  if (!std::ranges::all_of(parameters, is_f32)) return false;
+  const auto exact_in_f32 = [](const Tensor& x) { return x.dtype() != DType::f64; };
+  if (!std::ranges::all_of(parameters, exact_in_f32)) return false;
   const int64_t width = levels.size(2), group = parameters.back().size(0);
   const int64_t widest = std::max({width, 2 * parameters[0].size(1), parameters[2].size(0), group});
   return int64_t(fuser_chunks(plan).size()) <= kFuserMostChunks &&

@@ -42,7 +42,7 @@ struct FuserChunk {
 inline constexpr int kFuserChunk = 16, kFuserMostChunks = 64;
 std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan);
 
-/// Whether there is a kernel that can do this; `parameters` by shape and dtype.
+/// Whether there is a kernel that can do this with `parameters` of these shapes, as f32.
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan);
 
 /// levels [images, levels, width], the class tokens after the fuser's key map -> weights [images, layers

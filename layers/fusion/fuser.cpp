@@ -113,10 +113,14 @@ Variable Fuser::operator()(const Variable& class_tokens, std::span<const int> gr
   const std::vector<Variable> parameters = behind_keys();
   const FuserPlan plan = make_plan(config_, group_for);
   const bool in_one = fuser_fits(keys.value(), values_of(parameters), plan);
-  return in_one ? fuser(keys, parameters, plan) : composed(keys, group_for);
+  return in_one ? fuser(keys, parameters, plan) : from_keys(keys, group_for);
 }
 
-Variable Fuser::composed(const Variable& keys, std::span<const int> group_for) const {
+Variable Fuser::composed(const Variable& class_tokens, std::span<const int> group_for) const {
+  return from_keys(keys_(class_tokens), group_for);
+}
+
+Variable Fuser::from_keys(const Variable& keys, std::span<const int> group_for) const {
   const int64_t images = keys.shape()[0], width = config_.width, heads = config_.heads, dim = width / heads;
   const Tensor spans = make_spans(config_, images, group_for, keys.device());
   const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(dim))};

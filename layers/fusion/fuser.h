@@ -30,6 +30,8 @@ class Fuser : public Module {
   /// Class tokens [images, levels, tower width] -> weights [images, layers * positions, levels per group],
   /// each row a softmax over the group's levels. `group_for` gives the group that each layer reads.
   Variable operator()(const Variable& class_tokens, std::span<const int> group_for) const;
+  /// The same by single ops, where a kernel would do it in one, too.
+  Variable composed(const Variable& class_tokens, std::span<const int> group_for) const;
 
  private:
   struct Block : Module {
@@ -41,7 +43,7 @@ class Fuser : public Module {
     LayerNorm mlp_norm;
   };
 
-  Variable composed(const Variable& keys, std::span<const int> group_for) const;
+  Variable from_keys(const Variable& keys, std::span<const int> group_for) const;
   std::vector<Variable> behind_keys() const;  // the parameters as core/ops/fuser.h wants them
   Variable queries(int64_t images) const;     // [images * layers * positions, width]
 

@@ -105,6 +105,35 @@ TEST_P(FuserKernels, AreTheComposedFuser) {
     }
 }
 
+// As a model in bf16 holds them: with those values, and gradients in f32.
+TEST_P(FuserKernels, TakeRoundedCopiesOfTheParameters) {
+  const Case& c = kCases[1];
+  const FuserPlan plan = plan_of(c);
+  std::vector<Tensor> values, rounded, wide, grads;
+  composed(c, values);
+  std::vector<Variable> parameters;
+  for (const Tensor& value : values) {
+    rounded.push_back(cast(value, DType::bf16).to(device()));
+    wide.push_back(cast(rounded.back(), DType::f32));
+    parameters.push_back(Variable::parameter(value.to(device()), "p"));
+    parameters.back().set_value(rounded.back());
+    grads.push_back(full(value.shape(), NAN, DType::f32, device()));
+  }
+  const Tensor levels = drawn(c.images * c.config.levels * c.config.width, 0, DType::bf16, device(), 93, 1)
+                            .reshape({c.images, c.config.levels, c.config.width});
+  ASSERT_TRUE(fuser_fits(levels, rounded, plan));
+  const Variable found = fuser(Variable(levels), parameters, plan);
+  const Tensor want = fuser(levels, wide, plan), dweights = drawn(want.count(), 0, DType::bf16, device(), 94);
+  const auto same = [](const Tensor& a, const Tensor& b) {
+    const Tensor x = a.to(kCpu), y = b.to(kCpu);
+    return x.dtype() == y.dtype() && x.shape() == y.shape() && std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
+  };
+  EXPECT_TRUE(same(found.value(), want));
+  backward(found, dweights.reshape(want.shape()));
+  fuser_backward(levels, wide, plan, dweights.reshape(want.shape()), Tensor(), grads);
+  for (size_t i = 0; i < grads.size(); ++i) EXPECT_TRUE(same(parameters[i].grad(), grads[i])) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Places, FuserKernels, kPlaces, place_name);
 
 }  // namespace

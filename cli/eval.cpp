@@ -90,8 +90,9 @@ struct Eval : RunOptions {
 
   // Read before the models, which take their time.
   std::optional<AdapterDescription> describe(const RunConfig& run) const {
-    if (run.fusion == "none") {
-      require<ConfigError>(adapter.empty(), adapter.string(), ": fusion.name is none: there is no adapter");
+    if (run.fusion == "none" && !run.tuning.any() && run.lora_from.empty()) {
+      require<ConfigError>(adapter.empty(), adapter.string(),
+                           ": fusion.name is none and nothing is tuned: there is no adapter");
       return {};
     }
     require<ConfigError>(!adapter.empty() || !run.out.empty(),

@@ -17,21 +17,25 @@ struct Export {
   std::filesystem::path model, lora, adapter, out;
   std::string dtype;  // empty: f32
   AdapterCard card;
-  bool json = false;
+  bool peft = false, json = false;
 
   void run() const {
     const bool merges = !model.empty() && !lora.empty() && adapter.empty();
     const bool publishes = model.empty() && lora.empty() && !adapter.empty();
     require<ConfigError>(merges || publishes,
                          "export: wanted either --model with --lora, or --adapter alone");
+    const bool plain = dtype.empty() && card.license.empty() && card.datasets.empty() && card.metrics.empty();
     require<ConfigError>(
-        publishes || (dtype.empty() && card.license.empty() && card.datasets.empty() && card.metrics.empty()),
+        publishes || plain,
         "export: --dtype, --license, --dataset and --metric belong to --adapter; a merged model keeps its "
         "dtype");
+    require<ConfigError>(!peft || (publishes && plain), "export: --peft belongs to --adapter alone");
     StagedFolder made(out);
     std::vector<std::string> notes;
     if (merges)
       merge(made.path(), notes);
+    else if (peft)
+      write_peft_folder(adapter, made.path(), notes);
     else
       publish_adapter_folder(adapter, made.path(), dtype.empty() ? DType::f32 : dtype_named(dtype), card);
     made.finish();
@@ -39,7 +43,9 @@ struct Export {
       std::printf("%s\n", Json{{"out", out.string()}, {"notes", notes}}.dump().c_str());
     else
       std::printf("%s: %s\n", out.string().c_str(),
-                  merges ? "model with the LoRA merged" : "adapter with its model card");
+                  merges ? "model with the LoRA merged"
+                  : peft ? "LoRA folder for PEFT"
+                         : "adapter with its model card");
     if (!json) print_notes(notes);
   }
 
@@ -77,6 +83,7 @@ void add_export(CLI::App& program, Action& chosen) {
       ->allow_extra_args(false);
   command->add_option("--metric", options->card.metrics, "for the model card; repeatable")
       ->allow_extra_args(false);
+  command->add_flag("--peft", options->peft, "the adapter's LoRA, as a folder that PEFT loads");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

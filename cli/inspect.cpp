@@ -83,6 +83,7 @@ Json inspect_adapter(const fs::path& path) {
               {"fusion_options", d.fusion_options},
               {"tower_adapters", d.tower_adapters},
               {"tower_adapter_options", d.tower_adapter_options},
+              {"tuning", d.tuning},
               {"base_model", d.base_model},
               {"tower", d.tower_model},
               {"image_recipe", d.image_recipe},

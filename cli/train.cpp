@@ -21,11 +21,11 @@ struct Train : RunOptions {
 
   void run() const {
     Progress progress(json);
-    Run run(read());
+    Run run(read(), Use::training);
     const RunConfig& c = run.config();
     require<ConfigError>(!c.out.empty(), "config: 'out' is missing; wanted the folder of this run");
     for (const std::string& note : run.notes()) progress.note("note: " + note);
-    initialise(run.model(), random_key({c.batches.seed, 10}));
+    run.begin(random_key({c.batches.seed, 10}));
     run.model().move_to(run.device());
     const SplitData data = run.load(c.train_split, Use::training);
     if (data.pictures && !data.pictures->cached() && !run.model().adapters())

@@ -1,6 +1,7 @@
 // What the build and the machine offer beside the CPU, for `dehvf doctor` and error messages.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -13,5 +14,6 @@ std::string cuda_report();  // one line: devices found, or why there are none; n
 /// none is there. One line: what was found, what to build with.
 std::string cuda_refusal();
 int64_t cuda_free_bytes(int index);  // of a GPU's memory, for all who use it; 0 where it cannot be asked
+size_t cuda_memory(int index);       // that a GPU has in all; 0 where it cannot be asked
 
 }  // namespace dehvf

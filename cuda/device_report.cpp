@@ -64,4 +64,11 @@ int64_t cuda_free_bytes(int index) {
   return int64_t(free);
 }
 
+size_t cuda_memory(int index) {
+  cudaDeviceProp properties{};
+  const bool known = cudaGetDeviceProperties(&properties, index) == cudaSuccess;
+  cudaGetLastError();
+  return known ? properties.totalGlobalMem : 0;
+}
+
 }  // namespace dehvf

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/ops/check.h"
+#include "core/ops/elementwise.h"
 #include "core/random.h"
 
 namespace dehvf {
@@ -37,6 +38,8 @@ Tensor initial_value(const NamedParameter& named, uint64_t seed, DType dtype) {
       const double limit = std::sqrt(6.0 / (double(shape[0]) + double(shape.count()) / double(shape[0])));
       return random_uniform(shape, -limit, limit, key, dtype);
     }
+    case Initial::Kind::value:
+      return cast(named.parameter->value(), dtype);
   }
   fail<Error>("initialise: unknown kind for ", named.path);
 }

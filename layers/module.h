@@ -13,7 +13,7 @@ namespace dehvf {
 
 /// How a parameter begins.
 struct Initial {
-  enum class Kind : uint8_t { zeros, ones, normal, xavier };
+  enum class Kind : uint8_t { zeros, ones, normal, xavier, value };  // value: the one it was given before
   Kind kind = Kind::zeros;
   double deviation = 0.02;  // of normal; xavier is uniform in +-sqrt(6 / (in + out))
 };
@@ -31,6 +31,7 @@ class Parameter {
   const Variable& variable() const;                        // throws when no value was given yet
   operator const Variable&() const { return variable(); }  // NOLINT(google-explicit-constructor)
   Tensor value() const { return variable().value(); }
+  void begin_at_value() { initial_.kind = Initial::Kind::value; }
 
   void set_trainable(Tensor value, std::string path);
   void set_frozen(const Tensor& value, std::string path);  // resident bytes

@@ -6,6 +6,17 @@
 
 namespace dehvf {
 
+namespace {
+
+// What is trained of a language model, as a module.
+struct Tuned : Module {
+  explicit Tuned(Llama& llama) : llama(llama) {}
+  void describe(Describer& describer) override { llama.describe_tuned(describer); }
+  Llama& llama;
+};
+
+}  // namespace
+
 FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower) {
   return {.llm_width = llama.width,
           .llm_layers = llama.layers,
@@ -22,11 +33,14 @@ FusedModel::FusedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedM
       fusion_(make_fusion(options_.fusion, fusion_shapes(llama, tower), options_.config)) {
   if (options_.tower_adapters && fusion_->tower().adapters)
     adapters_ = std::make_unique<TowerAdapters>(tower.layers, tower.width, options_.adapters);
+  llama_.tune(options_.tuning);
 }
 
 void FusedModel::describe(Describer& describer) {
   fusion_->describe(describer);
   if (adapters_) describer.child("tower", *adapters_);
+  Tuned tuned(llama_);
+  describer.child("llama", tuned);
 }
 
 void FusedModel::move_to(Device device) {
@@ -69,8 +83,11 @@ Variable FusedModel::losses(const TextPlan& plan, const Tensor& targets, const V
   return llama_.losses(hidden(plan, vision, options), targets);
 }
 
-CostReport FusedModel::cost() const {
+CostReport FusedModel::cost() {
   CostReport cost = fusion_->cost();
+  Tuned tuned(llama_);
+  cost.live += count_elements(tuned);
+  cost.published += count_elements(tuned);
   if (!adapters_) return cost;
   const auto levels = fusion_->tower().levels;
   cost.live += adapters_->live(levels.empty() ? 0 : std::ranges::max(levels));

@@ -1,5 +1,5 @@
 // A frozen language model, a frozen tower, and what is trained between them: a fusion operator and, if asked
-// for, adapters inside the tower.
+// for, adapters inside the tower and parts of the language model.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,7 @@ struct FusedModelOptions {
   FusionConfig config;
   bool tower_adapters = false;
   TowerAdapterConfig adapters;
+  LlamaTuning tuning;  // of the language model
 };
 
 /// As a Module it is the adapter: what is trained, counted, saved. The frozen models are parts of their own.
@@ -56,7 +57,7 @@ class FusedModel : public Module {
   Variable losses(const TextPlan& plan, const Tensor& targets, const Vision& vision,
                   const ForwardOptions& options) const;
 
-  CostReport cost() const;  // operator and tower adapters together
+  CostReport cost();  // of all that is trained
 
  private:
   FusedModelOptions options_;

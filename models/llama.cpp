@@ -36,6 +36,18 @@ Tensor cache_spans(const KvCache& cache, const TextBatch& batch) {
   return tensor_of(spans).reshape({batch.samples(), 4});
 }
 
+// Of the maps that run on the tokens of `batch`.
+LoraDropout dropout_of(const BlockContext& context, const TextBatch& batch) {
+  if (!context.training) return {};
+  return {.sample_offsets = batch.sample_offsets,
+          .spec = {.seed = context.seed,
+                   .step = context.step,
+                   .layer = uint64_t(context.layer),
+                   .sample_ids = batch.sample_ids,
+                   .positions = batch.positions,
+                   .step_state = context.step_state}};
+}
+
 }  // namespace
 
 KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, DType dtype, Device device)
@@ -52,25 +64,40 @@ Vision with_fusion(FusionOperator& fusion, ImageState state) {
 
 Llama::Block::Block(const LlamaConfig& c)
     : input_norm({c.width}, kOnes),
-      q({c.heads * c.head_dim, c.width}, kNormal),
-      k({c.kv_heads * c.head_dim, c.width}, kNormal),
-      v({c.kv_heads * c.head_dim, c.width}, kNormal),
-      o({c.width, c.heads * c.head_dim}, kNormal),
+      q(c.width, c.heads * c.head_dim, kNormal),
+      k(c.width, c.kv_heads * c.head_dim, kNormal),
+      v(c.width, c.kv_heads * c.head_dim, kNormal),
+      o(c.heads * c.head_dim, c.width, kNormal),
       post_norm({c.width}, kOnes),
-      gate({c.ffn, c.width}, kNormal),
-      up({c.ffn, c.width}, kNormal),
-      down({c.width, c.ffn}, kNormal) {}
+      gate(c.width, c.ffn, kNormal),
+      up(c.width, c.ffn, kNormal),
+      down(c.ffn, c.width, kNormal) {}
+
+std::vector<Llama::Block::NamedMap> Llama::Block::maps() {
+  return {{"q", "self_attn.q_proj", &q},   {"k", "self_attn.k_proj", &k},    {"v", "self_attn.v_proj", &v},
+          {"o", "self_attn.o_proj", &o},   {"gate", "mlp.gate_proj", &gate}, {"up", "mlp.up_proj", &up},
+          {"down", "mlp.down_proj", &down}};
+}
 
 void Llama::Block::describe(Describer& describer) {
   describer.parameter("input_layernorm.weight", input_norm);
-  describer.parameter("self_attn.q_proj.weight", q);
-  describer.parameter("self_attn.k_proj.weight", k);
-  describer.parameter("self_attn.v_proj.weight", v);
-  describer.parameter("self_attn.o_proj.weight", o);
+  describer.parameter("self_attn.q_proj.weight", q.weight);
+  describer.parameter("self_attn.k_proj.weight", k.weight);
+  describer.parameter("self_attn.v_proj.weight", v.weight);
+  describer.parameter("self_attn.o_proj.weight", o.weight);
   describer.parameter("post_attention_layernorm.weight", post_norm);
-  describer.parameter("mlp.gate_proj.weight", gate);
-  describer.parameter("mlp.up_proj.weight", up);
-  describer.parameter("mlp.down_proj.weight", down);
+  describer.parameter("mlp.gate_proj.weight", gate.weight);
+  describer.parameter("mlp.up_proj.weight", up.weight);
+  describer.parameter("mlp.down_proj.weight", down.weight);
+}
+
+std::vector<Variable> Llama::Block::trainable() {
+  std::vector<Variable> all = trainable_variables(*this);
+  for (const NamedMap& named : maps()) {
+    const auto added = trainable_variables(*named.map);
+    all.insert(all.end(), added.begin(), added.end());
+  }
+  return all;
 }
 
 Llama::Llama(const LlamaConfig& config)
@@ -90,6 +117,44 @@ void Llama::describe(Describer& describer) {
   for (size_t l = 0; l < blocks_.size(); ++l) describer.child(concat("model.layers.", l), *blocks_[l]);
   describer.parameter("model.norm.weight", norm_);
   if (!config_.tied) describer.parameter("lm_head.weight", head_);
+}
+
+void Llama::tune(const LlamaTuning& tuning) {
+  tuning.check();
+  tuning_ = tuning;
+  for (const auto& block : blocks_) {
+    int slot = 0;
+    for (const auto& [target, path, map] : block->maps()) {
+      if (tuning.lora.rank > 0 && tuning.lora.targets.has(target))
+        map->add_lora(tuning.lora.rank, tuning.lora.factor(), tuning.lora.dropout, slot);
+      if (tuning.tune.has("biases")) map->add_bias();
+      if (tuning.tune.has("scales")) map->add_scale();
+      ++slot;
+    }
+  }
+  // What was added begins anew, weights go on from their values.
+  struct : Describer {
+    void visit(const std::string&, Parameter& parameter) override { parameter.begin_at_value(); }
+  } weights;
+  describe_tuned_weights(weights);
+}
+
+void Llama::describe_tuned_weights(Describer& describer) {
+  if (tuning_.tune.full()) return describe(describer);
+  if (!tuning_.tune.has("norms")) return;
+  for (size_t l = 0; l < blocks_.size(); ++l) {
+    describer.parameter(concat("model.layers.", l, ".input_layernorm.weight"), blocks_[l]->input_norm);
+    describer.parameter(concat("model.layers.", l, ".post_attention_layernorm.weight"),
+                        blocks_[l]->post_norm);
+  }
+  describer.parameter("model.norm.weight", norm_);
+}
+
+void Llama::describe_tuned(Describer& describer) {
+  describe_tuned_weights(describer);
+  for (size_t l = 0; l < blocks_.size(); ++l)
+    for (const auto& named : blocks_[l]->maps())
+      describer.child(concat("model.layers.", l, ".", named.path), *named.map);
 }
 
 void Llama::move_to(Device device) {
@@ -122,13 +187,13 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =
         vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
+    const std::vector<Variable> trained = blocks_[size_t(l)]->trainable();
     std::vector<Variable> inputs{x};
-    for (const auto& more :
-         {vision.state.values, layers_own, vision.parameters, trainable_variables(*blocks_[size_t(l)])})
+    for (const auto& more : {vision.state.values, layers_own, vision.parameters, trained})
       inputs.insert(inputs.end(), more.begin(), more.end());
-    // Nothing in front of a block without a wanted x is run back, so it keeps the little that its trainable
-    // parts need instead of running forward again.
-    const SegmentMode mode = x.wants_grad() ? options.mode : SegmentMode::keep;
+    // Nothing in front of a block without a wanted x is run back, so it keeps the little that the operator's
+    // rows need instead of running forward again. What is trained inside the block needs more.
+    const SegmentMode mode = x.wants_grad() || !trained.empty() ? options.mode : SegmentMode::keep;
     x = segment(
         block_names_[size_t(l)], {},
         [=, this, fusion = vision.fusion, shared = vision.state.values.size(),
@@ -167,8 +232,9 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
   if (fusion) u = fusion->before_attention(u, state, context);
   const Variable u_q = selection.q_rows.defined() ? gather_rows(u, selection.q_rows) : u;
   // With a cache the new tokens' positions continue those that are held.
-  const Variable q = rope(heads(linear(u_q, block.q), config_.heads), context.rows.positions, rope_);
-  const auto kv = linears(u, {block.k, block.v});
+  const LoraDropout dropout = dropout_of(context, context.rows);
+  const Variable q = rope(heads(block.q(u_q, dropout), config_.heads), context.rows.positions, rope_);
+  const auto kv = linears(u, {&block.k, &block.v}, dropout_of(context, context.batch));
   Variable k = rope(heads(kv[0], config_.kv_heads), context.batch.positions, rope_);
   Variable v = heads(kv[1], config_.kv_heads);
   if (KvCache* cache = options.cache) {
@@ -188,33 +254,33 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
       attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));
     }
   }
-  return linear(
+  return block.o(
       reshape(attended_values, {attended_values.shape()[0], int64_t(config_.heads) * config_.head_dim}),
-      block.o);
+      dropout);
 }
 
 Variable Llama::feed_forward(const Block& block, const Variable& x, const Variable& u,
                              const ImageState& state, const FusionOperator* fusion,
                              const BlockContext& context, const ForwardOptions& options) const {
   if (fusion) {
-    const FfnWeights weights{block.gate, block.up, block.down};
+    const FfnWeights weights{block.gate.weight, block.up.weight, block.down.weight};
     if (const Variable all = fusion->instead_of_ffn(u, weights, state, context); all.defined())
       return add(x, all);
   }
-  const Variable hidden = swiglu(u, block.gate, block.up);
+  const LoraDropout dropout = dropout_of(context, context.rows);
+  const Variable hidden = swiglu(u, block.gate, block.up, dropout);
   Variable residual = x;
   if (fusion) {
     if (const auto rows = fusion->ffn_rows(state, context)) {
       const Variable added = visual_rows(u, *rows);
       if (options.probe)
-        options.probe(context.layer, u.value(), *rows, linear(hidden.value(), block.down.value()),
-                      added.value());
+        options.probe(context.layer, u.value(), *rows, block.down(hidden, dropout).value(), added.value());
       residual = add(residual, added);
     }
     if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined())
       residual = add(residual, beside);
   }
-  return linear(hidden, block.down, {.residual = residual});
+  return block.down(hidden, dropout, residual);
 }
 
 Variable Llama::logits(const Variable& hidden) const {

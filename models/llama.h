@@ -8,7 +8,9 @@
 
 #include "autograd/segment.h"
 #include "core/ops/rope.h"
+#include "layers/tuned_linear.h"
 #include "models/llama_config.h"
+#include "models/llama_tuning.h"
 #include "models/text_plan.h"
 
 namespace dehvf {
@@ -49,7 +51,13 @@ Vision with_fusion(FusionOperator& fusion, ImageState state);
 class Llama : public Module {
  public:
   explicit Llama(const LlamaConfig& config);
-  void describe(Describer& describer) override;  // names of Hugging Face folders
+  void describe(Describer& describer) override;  // names of Hugging Face folders; not what tune() adds
+  /// Makes room for what is to be trained; once, before there are values. Throws ConfigError.
+  void tune(const LlamaTuning& tuning);
+  const LlamaTuning& tuning() const { return tuning_; }
+  /// What is trained by tune(): weights under their own names, and what was added as
+  /// model.layers.{l}.self_attn.q_proj.{lora_A.weight, lora_B.weight, bias, scale}, ...
+  void describe_tuned(Describer& describer);
   const LlamaConfig& config() const { return config_; }
   void move_to(Device device);  // weights and tables
   Device device() const { return embedding_.variable().device(); }
@@ -67,14 +75,24 @@ class Llama : public Module {
  private:
   struct Block : Module {
     explicit Block(const LlamaConfig& config);
-    void describe(Describer& describer) override;
-    Parameter input_norm, q, k, v, o, post_norm, gate, up, down;
+    void describe(Describer& describer) override;  // the weights
+    std::vector<Variable> trainable();             // of these and of what was added to the maps
+    struct NamedMap {
+      const char *target, *path;
+      TunedLinear* map;
+    };
+    std::vector<NamedMap> maps();
+    Parameter input_norm;
+    TunedLinear q, k, v, o;
+    Parameter post_norm;
+    TunedLinear gate, up, down;
   };
   struct Selection {
     Tensor spans;   // queries against keys
     Tensor q_rows;  // rows of the residual stream that go on; empty for all
   };
 
+  void describe_tuned_weights(Describer& describer);
   Variable run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                      const BlockContext& context, const Selection& selection,
                      const ForwardOptions& options) const;
@@ -87,6 +105,7 @@ class Llama : public Module {
                         const ForwardOptions& options) const;
 
   LlamaConfig config_;
+  LlamaTuning tuning_;
   RopeTable rope_;
   Parameter embedding_;
   std::vector<std::unique_ptr<Block>> blocks_;

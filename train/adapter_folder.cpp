@@ -7,6 +7,8 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/ops/elementwise.h"
+#include "layers/fusion/operator.h"
+#include "models/trained_lora.h"
 #include "train/named_tensors.h"
 
 namespace dehvf {
@@ -32,6 +34,7 @@ Json json_of(const AdapterDescription& d, const std::string& sum) {
           {"fusion_options", d.fusion_options},
           {"tower_adapters", d.tower_adapters},
           {"tower_adapter_options", d.tower_adapter_options},
+          {"tuning", d.tuning},
           {"base_model_name_or_path", d.base_model},
           {"base_fingerprint", d.base_fingerprint},
           {"tower_name_or_path", d.tower_model},
@@ -107,7 +110,8 @@ std::string card_text(const AdapterDescription& d, const AdapterCard& card, int6
   row("tokenizer", d.tokenizer), row("tokenizer fingerprint", d.tokenizer_fingerprint);
   row("image recipe", d.image_recipe), row("prompt format", d.prompt_format);
   row("tower adapters", d.tower_adapters ? "on" : "off");
-  for (const auto& [key, value] : d.fusion_options) row(key.c_str(), value);
+  for (const auto& options : {d.fusion_options, d.tuning})
+    for (const auto& [key, value] : options) row(key.c_str(), value);
   text +=
       "\n## Use\n\nWith the two models above in folders LLAMA and TOWER, and this one as ADAPTER:\n\n"
       "    dehvf generate --model LLAMA --tower TOWER --adapter ADAPTER --image cat.png --prompt \"What is "
@@ -152,6 +156,47 @@ void publish_adapter_folder(const fs::path& from, const fs::path& to, DType dtyp
   write_parts(to, tensors, description, card);
 }
 
+void write_peft_folder(const fs::path& from, const fs::path& to, std::vector<std::string>& notes) {
+  const AdapterDescription description = read_adapter_config(from);
+  const NamedTensors tensors = read_weights(from);
+  LoraAdapter lora = lora_among(tensors, "llama.", tuning_of(description.tuning).lora);
+  require<ConfigError>(!lora.modules.empty(), from.string(),
+                       ": has no LoRA, and PEFT can load nothing else; train with lora.rank above 0");
+  lora.base_model = description.base_model;
+  if (const size_t others = tensors.size() - 2 * lora.modules.size(); others > 0)
+    notes.push_back(concat(from.string(), ": ", others, " of ", tensors.size(),
+                           " tensors are no LoRA (operator ", description.fusion,
+                           ") and are left out: the folder alone is another model"));
+  write_lora(to, lora);
+}
+
+AdapterDescription::Options tuning_options(const LlamaTuning& tuning) {
+  if (!tuning.any()) return {};
+  AdapterDescription::Options options{{"tune", tuning.tune.text()}};
+  if (const LoraConfig& lora = tuning.lora; lora.rank > 0)
+    options.merge(AdapterDescription::Options{{"lora.rank", concat(lora.rank)},
+                                              {"lora.alpha", Json(lora.alpha).dump()},
+                                              {"lora.rslora", lora.rslora ? "true" : "false"},
+                                              {"lora.dropout", Json(lora.dropout).dump()},
+                                              {"lora.targets", lora.targets.text()}});
+  return options;
+}
+
+LlamaTuning tuning_of(const AdapterDescription::Options& options) {
+  auto numbers = options;
+  LlamaTuning tuning;
+  if (const auto found = numbers.extract("tune")) tuning.tune = found.mapped().c_str();
+  if (const auto found = numbers.extract("lora.targets")) tuning.lora.targets = found.mapped().c_str();
+  FusionConfig config(std::move(numbers));
+  tuning.lora.rank = config.integer("lora.rank", tuning.lora.rank, 0, 1 << 14);
+  tuning.lora.alpha = config.number("lora.alpha", tuning.lora.alpha);
+  tuning.lora.rslora = config.flag("lora.rslora", tuning.lora.rslora);
+  tuning.lora.dropout = config.number("lora.dropout", tuning.lora.dropout);
+  config.finish("tuning");
+  tuning.check();
+  return tuning;
+}
+
 AdapterDescription read_adapter_config(const fs::path& folder) {
   const std::string what = (folder / kConfig).string();
   const Json json = read_config(folder);
@@ -161,6 +206,7 @@ AdapterDescription read_adapter_config(const fs::path& folder) {
   d.fusion_options = options_in(json, "fusion_options", what);
   d.tower_adapters = json_get<bool>(json, "tower_adapters", what);
   d.tower_adapter_options = options_in(json, "tower_adapter_options", what);
+  if (json.contains("tuning")) d.tuning = options_in(json, "tuning", what);
   d.base_model = text("base_model_name_or_path"), d.base_fingerprint = text("base_fingerprint");
   d.tower_model = text("tower_name_or_path"), d.tower_fingerprint = text("tower_fingerprint");
   d.tokenizer = text("tokenizer_name_or_path"), d.tokenizer_fingerprint = text("tokenizer_fingerprint");
@@ -177,10 +223,17 @@ void load_adapter(const fs::path& folder, Module& adapter, bool trainable) {
   for (const auto& [path, parameter] : parameters_of(adapter)) wanted.emplace_back(path, parameter->shape());
   std::ranges::sort(wanted, {}, &NamedShapes::value_type::first);
   require_same_tensors((folder / kWeights).string(), tensors, wanted, DType::f32);
+  std::map<std::string, DType> replaced;
+  for (const auto& [path, parameter] : parameters_of(adapter))
+    if (!trainable && parameter->defined() && !parameter->trainable())
+      replaced[path] = parameter->variable().dtype();
   load_parameters(
       adapter,
       [&](const std::string& path, const Shape&) {
-        return std::ranges::lower_bound(tensors, path, {}, &NamedTensors::value_type::first)->second;
+        const Tensor& tensor =
+            std::ranges::lower_bound(tensors, path, {}, &NamedTensors::value_type::first)->second;
+        const auto before = replaced.find(path);
+        return before == replaced.end() ? tensor : cast(tensor, before->second);
       },
       trainable);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "layers/module.h"
+#include "models/llama_tuning.h"
 
 namespace dehvf {
 
@@ -18,6 +19,7 @@ struct AdapterDescription {
   Options fusion_options;  // resolved: every key
   bool tower_adapters = false;
   Options tower_adapter_options;
+  Options tuning;  // of the language model, as tuning_options() has it; empty: none
   std::string base_model, tower_model, tokenizer;  // names or paths, for people
   std::string base_fingerprint, tower_fingerprint, tokenizer_fingerprint;
   std::string image_recipe, prompt_format;
@@ -25,6 +27,10 @@ struct AdapterDescription {
 
   friend bool operator==(const AdapterDescription&, const AdapterDescription&) = default;
 };
+
+/// The run's keys of what is tuned, and back. Throws ConfigError for keys and values that do not exist.
+AdapterDescription::Options tuning_options(const LlamaTuning& tuning);
+LlamaTuning tuning_of(const AdapterDescription::Options& options);
 
 /// Facts for the model card's front matter only.
 struct AdapterCard {
@@ -37,6 +43,11 @@ struct AdapterCard {
 void write_adapter_folder(const std::filesystem::path& folder, Module& adapter,
                           const AdapterDescription& description, const AdapterCard& card = {});
 
+/// The LoRA in adapter folder `from` as a folder that PEFT loads. What else the adapter has goes into
+/// `notes`. Throws ConfigError for an adapter without LoRA.
+void write_peft_folder(const std::filesystem::path& from, const std::filesystem::path& to,
+                       std::vector<std::string>& notes);
+
 /// A copy of adapter folder `from` for others: its weights in `dtype` (f32, bf16, f16), a card with `card`'s
 /// facts. Throws IoError for a weight that `dtype` cannot hold, before anything is written.
 void publish_adapter_folder(const std::filesystem::path& from, const std::filesystem::path& to, DType dtype,
@@ -45,7 +56,8 @@ void publish_adapter_folder(const std::filesystem::path& from, const std::filesy
 /// Throws IoError for a damaged file, ConfigError for an adapter of another type (PEFT's own among them).
 AdapterDescription read_adapter_config(const std::filesystem::path& folder);
 
-/// Gives every parameter of `adapter` the folder's value, in f32 whatever it is stored in. Throws IoError for
+/// Gives every parameter of `adapter` the folder's value, in f32 whatever it is stored in; where it is to be
+/// frozen and replaces a frozen one (a tuned weight), in that one's dtype. Throws IoError for
 /// damage, and ConfigError listing every missing, extra and mis-shaped tensor; `adapter` is then unchanged.
 void load_adapter(const std::filesystem::path& folder, Module& adapter, bool trainable);
 

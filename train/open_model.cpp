@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/load.h"
+#include "models/trained_lora.h"
 #include "train/named_tensors.h"
 
 namespace dehvf {
@@ -11,6 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::string_view kTowerPrefix = "tower_adapters.";
+
+bool of_tuning(std::string_view key) { return key == "tune" || key.starts_with("lora."); }
+
+bool is_peft_lora(const fs::path& folder) {
+  const fs::path config = folder / "adapter_config.json";
+  if (!fs::exists(config)) return false;
+  const Json json = read_json(config, 1 << 24);
+  return json.is_object() && json.contains("peft_type") && json["peft_type"] == "LORA";
+}
 
 // A file has no config beside it: what a folder would say comes from the command line.
 AdapterDescription description_of(const ModelFiles& files) {
@@ -22,12 +33,19 @@ AdapterDescription description_of(const ModelFiles& files) {
   if (fs::is_directory(files.adapter)) {
     require<ConfigError>(files.fusion.empty() && files.options.empty(), files.adapter.string(),
                          ": fusion and its options stand in its adapter_config.json; leave them out");
-    return read_adapter_config(files.adapter);
+    if (!is_peft_lora(files.adapter)) return read_adapter_config(files.adapter);
+    std::vector<std::string> notes;
+    const LoraAdapter lora = read_lora(files.adapter, notes);
+    return {.fusion = "none", .tuning = tuning_options(tuning_for(lora)), .base_model = lora.base_model};
   }
   require<ConfigError>(!files.fusion.empty(), files.adapter.string(),
                        ": a file does not say which operator it belongs to; give its fusion and options");
   AdapterDescription d{.fusion = files.fusion};
   for (const auto& [key, value] : files.options) {
+    if (of_tuning(key)) {
+      d.tuning[key] = value;
+      continue;
+    }
     const bool of_tower = key.starts_with(kTowerPrefix);
     d.tower_adapters |= of_tower;
     (of_tower ? d.tower_adapter_options
@@ -63,7 +81,9 @@ void load_file(const fs::path& file, FusedModel& model) {
 }
 
 void load_adapter_of(const ModelFiles& files, FusedModel& model, DType dtype) {
-  if (fs::is_directory(files.adapter))
+  if (std::vector<std::string> notes; fs::is_directory(files.adapter) && is_peft_lora(files.adapter))
+    load_lora(model.llama(), read_lora(files.adapter, notes), /*trainable=*/false);
+  else if (fs::is_directory(files.adapter))
     load_adapter(files.adapter, model, /*trainable=*/false);
   else
     load_file(files.adapter, model);
@@ -145,10 +165,11 @@ OpenedModel open_model(const ModelFiles& files, DType dtype) {
   opened.model = folders.make({.fusion = description.fusion,
                                .config = FusionConfig(description.fusion_options),
                                .tower_adapters = description.tower_adapters,
-                               .adapters = tower_adapters_of(description)});
-  if (!files.adapter.empty()) load_adapter_of(files, *opened.model, dtype);
+                               .adapters = tower_adapters_of(description),
+                               .tuning = tuning_of(description.tuning)});
   opened.recipe = folders.recipe(description.image_recipe, /*mismatch_is_meant=*/true);
   folders.load(*opened.model, dtype);
+  if (!files.adapter.empty()) load_adapter_of(files, *opened.model, dtype);
   compare_weights(files.llama, folders.llama_fingerprint(), description.base_fingerprint, folders.notes());
   if (!files.tower.empty())
     compare_weights(files.tower, folders.tower_fingerprint(), description.tower_fingerprint, folders.notes());

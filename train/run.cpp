@@ -2,6 +2,8 @@
 
 #include "core/io/file.h"
 #include "core/variants.h"
+#include "models/trained_lora.h"
+#include "train/memory_need.h"
 #include "train/open_model.h"
 
 namespace dehvf {
@@ -18,28 +20,43 @@ int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
 
 }  // namespace
 
-Run::Run(RunConfig config) : config_(std::move(config)), device_(chosen_device(config_.device)) {
-  for (const auto& [key, path] :
-       {std::pair("model", config_.model), {"tower", config_.tower}, {"data", config_.data}})
-    require<ConfigError>(!path.empty(), "config: '", key, "' is missing; wanted a folder");
+Run::Run(RunConfig config, Use use) : config_(std::move(config)), device_(chosen_device(config_.device)) {
+  const bool looks = config_.fusion != "none";
+  for (const auto& [key, path, wanted] : {std::tuple("model", config_.model, true),
+                                          {"tower", config_.tower, looks},
+                                          {"data", config_.data, true}})
+    require<ConfigError>(!path.empty() || !wanted, "config: '", key, "' is missing; wanted a folder");
   for (const auto& [slot, variant] : config_.kernels) choose_variant(slot, variant);
   tokenizer_ = open_tokenizer(config_.model);
   data_ = std::make_unique<ScienceQa>(config_.data);
+  if (!config_.lora_from.empty()) {
+    lora_ = read_lora(config_.lora_from, notes_);
+    const TunedParts tune = config_.tuning.tune;
+    config_.tuning = tuning_for(*lora_);
+    config_.tuning.tune = tune;
+  }
   FrozenFolders folders(config_.model, config_.tower);
   model_ = folders.make({.fusion = config_.fusion,
                          .config = FusionConfig(config_.fusion_options),
                          .tower_adapters = config_.tower_adapters,
-                         .adapters = config_.adapters});
+                         .adapters = config_.adapters,
+                         .tuning = config_.tuning});
+  if (use == Use::training) require_fits(training_need(*model_, config_.dtype), memory_of(device_), device_);
   config_.fusion_options = model_->options().config.resolved();
   const auto recipe = folders.recipe(config_.image_recipe, config_.image_mismatch);
   require<ConfigError>(
-      recipe.has_value(), (config_.tower / "preprocessor_config.json").string(),
+      recipe.has_value() || config_.tower.empty(), (config_.tower / "preprocessor_config.json").string(),
       ": not there; name a recipe instead: image_recipe=clip_crop, llava_pad, memvp or plain");
-  recipe_ = *recipe;
+  if (recipe) recipe_ = *recipe;
   folders.load(*model_, config_.dtype);
   base_fingerprint_ = folders.llama_fingerprint();
   tower_fingerprint_ = folders.tower_fingerprint();
-  notes_ = std::move(folders.notes());
+  notes_.insert(notes_.end(), folders.notes().begin(), folders.notes().end());
+}
+
+void Run::begin(uint64_t seed) {
+  initialise(*model_, seed);
+  if (lora_) load_lora(model_->llama(), *lora_, /*trainable=*/true);
 }
 
 SplitData Run::load(const std::string& split, Use use) const {
@@ -77,6 +94,7 @@ AdapterDescription Run::description(int64_t training_step) const {
     d.tower_adapter_options = {{"rank", concat(config_.adapters.rank)},
                                {"scale", concat(config_.adapters.scale)},
                                {"dropout", concat(config_.adapters.dropout)}};
+  d.tuning = tuning_options(config_.tuning);
   d.base_model = config_.model.filename().string();
   d.tower_model = config_.tower.filename().string();
   d.tokenizer = tokenizer_->kind();
@@ -104,6 +122,13 @@ void Run::check(const AdapterDescription& adapter) const {
     if (found != adapter.fusion_options.end())
       same(key.c_str(), found->second, value, concat("fusion.", key).c_str());
   }
+  const auto shown = [](const AdapterDescription::Options& options) {
+    std::string text;
+    for (const auto& [key, value] : options)
+      if (key != "lora.dropout") text += concat(text.empty() ? "" : " ", key, "=", value);
+    return text;
+  };
+  same("the tuning", shown(adapter.tuning), shown(own.tuning), "tune or lora.*");
   same("the language model", adapter.base_fingerprint, own.base_fingerprint, "model");
   same("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
   same("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");

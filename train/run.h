@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
+#include "models/lora_folder.h"
 #include "train/adapter_folder.h"
 #include "train/evaluate.h"
 #include "train/run_config.h"
@@ -23,10 +25,13 @@ class Run {
   /// Opens models, tokenizer and data. The model stands on the CPU until its adapter was given values and it
   /// is moved to device(). Throws ConfigError for image statistics that the tower was not trained
   /// on, unless the config says that it is meant (image_mismatch).
-  explicit Run(RunConfig config);
+  /// For training also where the device cannot hold weights, gradients and moments.
+  explicit Run(RunConfig config, Use use = Use::evaluation);
 
   const RunConfig& config() const { return config_; }
   FusedModel& model() { return *model_; }
+  /// Gives what is trained the values that it begins at.
+  void begin(uint64_t seed);
   Device device() const { return device_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
@@ -42,8 +47,9 @@ class Run {
   Device device_;
   std::vector<std::string> notes_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  ImageRecipe recipe_;
+  ImageRecipe recipe_;  // without a tower: none
   std::unique_ptr<FusedModel> model_;
+  std::optional<LoraAdapter> lora_;  // that LoRA begins at
   std::unique_ptr<ScienceQa> data_;
   std::string base_fingerprint_, tower_fingerprint_;
 };

@@ -56,6 +56,10 @@ void each_key(RunConfig& c, const Visit& visit) {
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
   visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
+  visit("lora.rank", c.tuning.lora.rank), visit("lora.alpha", c.tuning.lora.alpha),
+      visit("lora.rslora", c.tuning.lora.rslora), visit("lora.dropout", c.tuning.lora.dropout),
+      visit("lora.targets", c.tuning.lora.targets), visit("lora.from", c.lora_from);
+  visit("tune", c.tuning.tune);
   visit("prompt.format", c.prompt.format), visit("prompt.captions", c.prompt.captions),
       visit("prompt.max_tokens", c.prompt.max_tokens);
   visit("train.split", c.train_split), visit("eval.split", c.eval_split), visit("train.limit", c.limit);
@@ -92,6 +96,8 @@ struct Parse {
     value = text == "true";
   }
   static void set(const std::string&, const std::string& text, DType& value) { value = dtype_named(text); }
+  static void set(const std::string&, const std::string& text, LoraTargets& value) { value = text.c_str(); }
+  static void set(const std::string&, const std::string& text, TunedParts& value) { value = text.c_str(); }
   static void set(const std::string&, const std::string& text, PromptFormat& value) {
     value = prompt_format(text);
   }
@@ -103,6 +109,8 @@ struct Parse {
 };
 
 struct Print {
+  static std::string text(const LoraTargets& value) { return Json(value.text()).dump(); }
+  static std::string text(const TunedParts& value) { return Json(value.text()).dump(); }
   static std::string text(const std::filesystem::path& value) { return Json(value.string()).dump(); }
   static std::string text(const std::string& value) { return Json(value).dump(); }
   static std::string text(bool value) { return value ? "true" : "false"; }

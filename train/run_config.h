@@ -10,6 +10,7 @@
 #include "core/dtype.h"
 #include "data/recipes.h"
 #include "layers/tower_adapter.h"
+#include "models/llama_tuning.h"
 #include "train/adapter_task.h"
 
 namespace dehvf {
@@ -20,6 +21,8 @@ struct RunConfig {
   std::map<std::string, std::string> fusion_options;  // keys below `fusion.`
   bool tower_adapters = true;
   TowerAdapterConfig adapters;
+  LlamaTuning tuning;               // what of the language model is trained
+  std::filesystem::path lora_from;  // a PEFT folder that LoRA begins at, which then says rank, alpha, ...
   PromptOptions prompt;
   std::string image_recipe;     // empty: what the tower's preprocessor_config.json says
   bool image_mismatch = false;  // whether a recipe named may have another mean or deviation than the tower's

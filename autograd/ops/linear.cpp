@@ -33,35 +33,14 @@ Tensor rows_for(const Tensor& x, int64_t width) {
   return Tensor({x.shape().rows(), width}, x.dtype(), x.device());
 }
 
-}  // namespace
-
-Variable linear(const Variable& x, const Variable& weight) {
-  return recorded(linear(x.value(), weight.value()), x, weight);
-}
-
-std::vector<Variable> linears(const Variable& x, const std::vector<Variable>& weights) {
-  std::vector<ProductOutput> outputs;
-  for (const Variable& weight : weights)
-    outputs.push_back({{{rows_of(x.value()), weight.value()}}, rows_for(x.value(), weight.value().size(0))});
-  product_into(outputs, true);
-  std::vector<Variable> results;
-  for (size_t i = 0; i < weights.size(); ++i)
-    results.push_back(
-        recorded(outputs[i].c.reshape(x.shape().with(-1, outputs[i].c.size(1))), x, weights[i]));
-  return results;
-}
-
-Variable linear(const Variable& x, const Variable& weight, const LowRank& added) {
-  const auto& [down, up, scale] = added;
-  const Tensor rows = rows_of(x.value());
-  const Tensor low = matmul(rows, down.value(), {.transpose_b = true, .alpha = scale});
-  const ProductOutput y{{{rows, weight.value()}, {low, up.value()}}, rows_for(rows, weight.value().size(0))};
-  product_into({&y, 1}, true);
-  const Tensor kept = down.wants_grad() || weight.wants_grad() ? rows : Tensor();
+// y = x weight^T + low up^T, low = scale x down^T.
+Variable recorded(const Tensor& y, const Variable& x, const Tensor& low, const WeightSum& sum) {
+  const auto& [weight, added] = sum;
+  const Tensor kept = added.down.wants_grad() || weight.wants_grad() ? rows_of(x.value()) : Tensor();
   return record(
-      "linear_low_rank", y.c.reshape(x.shape().with(-1, y.c.size(1))), {x, weight, down, up},
-      [kept, low = up.wants_grad() ? low : Tensor(), weight, down = down, up = up, scale = scale,
-       shape = x.shape()](const Tensor& gradient, const Wanted& wanted) {
+      "linear_low_rank", y, {x, weight, added.down, added.up},
+      [kept, low = added.up.wants_grad() ? low : Tensor(), weight = weight, down = added.down, up = added.up,
+       scale = added.scale, shape = x.shape()](const Tensor& gradient, const Wanted& wanted) {
         Grads grads(4);
         const Tensor dy = rows_of(gradient);
         const auto of_weight = [&](const Tensor& d, const Tensor& input, const Variable& w) {
@@ -78,6 +57,36 @@ Variable linear(const Variable& x, const Variable& weight, const LowRank& added)
         if (wanted[3]) grads[3] = of_weight(dy, low, up);
         return grads;
       });
+}
+
+}  // namespace
+
+Variable linear(const Variable& x, const Variable& weight) {
+  return recorded(linear(x.value(), weight.value()), x, weight);
+}
+
+std::vector<Variable> linears(const Variable& x, const std::vector<WeightSum>& weights) {
+  const Tensor rows = rows_of(x.value());
+  std::vector<Tensor> lows;
+  std::vector<ProductOutput> outputs;
+  for (const auto& [weight, added] : weights) {
+    outputs.push_back({{{rows, weight.value()}}, rows_for(rows, weight.shape()[0])});
+    lows.push_back(added.down.defined()
+                       ? matmul(rows, added.down.value(), {.transpose_b = true, .alpha = added.scale})
+                       : Tensor());
+    if (lows.back()) outputs.back().terms.push_back({lows.back(), added.up.value()});
+  }
+  product_into(outputs, true);
+  std::vector<Variable> results;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const Tensor y = outputs[i].c.reshape(x.shape().with(-1, outputs[i].c.size(1)));
+    results.push_back(lows[i] ? recorded(y, x, lows[i], weights[i]) : recorded(y, x, weights[i].weight));
+  }
+  return results;
+}
+
+Variable linear(const Variable& x, const Variable& weight, const LowRank& added) {
+  return linears(x, {{weight, added}})[0];
 }
 
 Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue& with) {

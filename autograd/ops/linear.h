@@ -27,9 +27,6 @@ Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue&
 /// silu(x gate^T) (x up^T) by one product.
 Variable swiglu(const Variable& x, const Variable& gate, const Variable& up);
 
-/// x against several weights: one result each, all by one product.
-std::vector<Variable> linears(const Variable& x, const std::vector<Variable>& weights);
-
 /// What is added to a weight [out, in]: scale up down, of low rank.
 struct LowRank {
   Variable down, up;  // [rank, in], [out, rank]
@@ -38,6 +35,15 @@ struct LowRank {
 
 /// x (weight + scale up down)^T, of which no sum of weights is ever formed.
 Variable linear(const Variable& x, const Variable& weight, const LowRank& added);
+
+/// A weight and what is added to it: nothing where `added` has no matrices.
+struct WeightSum {
+  Variable weight;
+  LowRank added = {};
+};
+
+/// x against several weights: one result each, all by one product.
+std::vector<Variable> linears(const Variable& x, const std::vector<WeightSum>& weights);
 
 Variable matmul(const Variable& a, const Variable& b,
                 bool transpose_b = false);  // matrices, or batches of them

@@ -182,16 +182,20 @@ const AddCase low_rank_case({"linear_low_rank",
                              37 * 5,
                              60,
                              5});
-const AddCase linears_case({"linears",
-                            {{"x", {7, 31}}, {"left", {13, 31}}, {"right", {13, 31}}},
-                            [](auto in) {
-                              const auto both = linears(in[0], {in[1], in[2]});
-                              return multiply(both[0], both[1]);
-                            },
-                            [](auto in) { return multiply(linear(in[0], in[1]), linear(in[0], in[2])); },
-                            31,
-                            60,
-                            4});
+const AddCase linears_case(
+    {"linears",
+     {{"x", {7, 31}}, {"left", {13, 31}}, {"right", {13, 31}}, {"down", {3, 31}}, {"up", {13, 3}}},
+     [](auto in) {
+       const auto both = linears(in[0], {{in[1]}, {in[2], LowRank{in[3], in[4], 0.7}}});
+       return multiply(both[0], both[1]);
+     },
+     [](auto in) {
+       const Variable low = scale(linear(linear(in[0], in[3]), in[4]), 0.7);
+       return multiply(linear(in[0], in[1]), add(linear(in[0], in[2]), low));
+     },
+     31 * 3,
+     60,
+     4});
 const AddCase matmul_case({"matmul_batched",
                            {{"a", {7, 11, 13}}, {"b", {7, 13, 17}}},
                            [](auto in) { return matmul(in[0], in[1]); },

@@ -21,6 +21,19 @@ const std::vector<std::pair<std::string, std::string>> kVariants{
     {"level_norm", "raw"},    {"projector", "linear"}, {"place", "front"}, {"place", "behind_bos"},
     {"cross_every", "1"},     {"of", "dehvf"}};
 
+// What of the language model is trained beside an operator: each is a case of its own.
+std::vector<Case> tuned_cases() {
+  const LoraConfig everywhere{
+      .rank = 2, .alpha = 3, .rslora = true, .dropout = 0.3, .targets = "q,k,v,o,gate,up,down"};
+  return {
+      {"none", {}, {.lora = everywhere}},
+      {"none", {}, {.tune = "norms,biases,scales"}},
+      {"none", {}, {.tune = "full"}},
+      {"my_idea", {}, {.tune = "full"}},
+      {"memvp", {{"slots", "11"}, {"rank", "3"}}, {.lora = {.rank = 2, .targets = "q, v"}}},
+      {"dehvf", {{"slots", "11"}, {"rank", "3"}, {"groups", "2"}}, {.lora = everywhere, .tune = "norms"}}};
+}
+
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
@@ -51,6 +64,8 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   out << c.fusion;
   for (const auto& [key, value] : c.options)
     if (!kSizes.contains(key)) out << ' ' << key << '=' << value;
+  if (c.tuning.lora.rank > 0) out << " lora=" << c.tuning.lora.targets.text();
+  if (c.tuning.tune.any()) out << " tune=" << c.tuning.tune.text();
   return out;
 }
 
@@ -75,6 +90,7 @@ std::vector<Case> all_cases() {
       for (const std::string& key : keys_of(fusion, variant))
         if (const auto size = kSizes.find(key); size != kSizes.end()) cases.back().options.insert(*size);
     }
+  for (const Case& tuned : tuned_cases()) cases.push_back(tuned);
   return cases;
 }
 
@@ -97,11 +113,14 @@ FusedModel make(const Case& c, DType dtype, double dropout) {
   auto options = c.options;
   const auto keys = keys_of(c.fusion);
   if (std::ranges::find(keys, "dropout") != keys.end()) options["dropout"] = concat(dropout);
+  LlamaTuning tuning = c.tuning;
+  tuning.lora.dropout *= dropout > 0;
   FusedModel model(llama(), tower(),
                    {.fusion = c.fusion,
                     .config = FusionConfig(std::move(options)),
                     .tower_adapters = true,
-                    .adapters = {.rank = 2, .scale = 0.5, .dropout = dropout}});
+                    .adapters = {.rank = 2, .scale = 0.5, .dropout = dropout},
+                    .tuning = tuning});
   randomise(model.llama(), 0.4, dtype, false);
   randomise(model.tower(), 0.4, dtype, false);
   randomise(model, 0.4, dtype, true);

@@ -15,9 +15,10 @@ namespace dehvf::tiny {
 struct Case {
   std::string fusion;
   std::map<std::string, std::string> options;
+  LlamaTuning tuning = {};
   friend std::ostream& operator<<(std::ostream& out, const Case& c);
 };
-std::vector<Case> all_cases();  // every registered name, with the variants of its keys
+std::vector<Case> all_cases();  // every registered name, with the variants of its keys, and what may be tuned
 /// The configuration keys of an operator, some of which may depend on `options`.
 std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options = {});
 

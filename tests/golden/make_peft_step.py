@@ -15,7 +15,7 @@ from common import HERE, Draw, versions, widen_llama, write_json, write_tensors
 logging.disable_progress_bar()
 OUT = HERE / "peft"
 MAPS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-LABELLED = 5  # tokens at the end of each prompt
+LABELLED = 4  # tokens at the end of each prompt
 
 
 def main():

@@ -1,5 +1,5 @@
-"""Truth: the gradients of one training step, f64: PEFT's rank-stabilised LoRA on all seven maps of llama/gqa_f32,
-trained norms, and after every map a new bias and scale (LLaMA-Adapter V2: y = scale (Wx + bias)).
+"""Truth: the gradients of one training step, f64: PEFT's rank-stabilised LoRA on all seven maps of
+llama/gqa_f32, trained norms, and after every map a new bias and scale (LLaMA-Adapter V2: y = scale (Wx + bias)).
 Run: OMP_NUM_THREADS=1 python make_peft_step.py   (after make_llama.py; writes peft/step)"""
 import json
 import shutil

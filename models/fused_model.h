@@ -34,6 +34,7 @@ class FusedModel : public Module {
   ClipVit& tower() { return tower_; }
   const ClipVit& tower() const { return tower_; }
   FusionOperator& fusion() { return *fusion_; }
+  const FusionOperator& fusion() const { return *fusion_; }
   TowerAdapters* adapters() { return adapters_.get(); }
   const FusedModelOptions& options() const { return options_; }
 

@@ -96,7 +96,7 @@ class Session {
   // That of the adapter's training; none for a model alone, and for files that do not say.
   static std::optional<PromptFormat> format_of(const std::filesystem::path& adapter) {
     if (!std::filesystem::is_directory(adapter)) return {};
-    const std::string name = read_adapter_config(adapter).prompt_format;
+    const std::string name = describe_adapter(adapter).prompt_format;
     return name.empty() ? std::nullopt : std::optional(prompt_format(name.substr(0, name.find(" with "))));
   }
 

@@ -14,6 +14,7 @@
 #include "models/weight_folder.h"
 #include "train/adapter_folder.h"
 #include "train/examples.h"
+#include "train/open_model.h"
 
 namespace dehvf::cli {
 namespace {
@@ -76,7 +77,7 @@ Json inspect_weights(const fs::path& path) {
 }
 
 Json inspect_adapter(const fs::path& path) {
-  const AdapterDescription d = read_adapter_config(path);
+  const AdapterDescription d = describe_adapter(path);
   Json result{{"kind", "adapter folder"},
               {"path", path.string()},
               {"fusion", d.fusion},

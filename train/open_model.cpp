@@ -33,10 +33,7 @@ AdapterDescription description_of(const ModelFiles& files) {
   if (fs::is_directory(files.adapter)) {
     require<ConfigError>(files.fusion.empty() && files.options.empty(), files.adapter.string(),
                          ": fusion and its options stand in its adapter_config.json; leave them out");
-    if (!is_peft_lora(files.adapter)) return read_adapter_config(files.adapter);
-    std::vector<std::string> notes;
-    const LoraAdapter lora = read_lora(files.adapter, notes);
-    return {.fusion = "none", .tuning = tuning_options(tuning_for(lora)), .base_model = lora.base_model};
+    return describe_adapter(files.adapter);
   }
   require<ConfigError>(!files.fusion.empty(), files.adapter.string(),
                        ": a file does not say which operator it belongs to; give its fusion and options");
@@ -110,6 +107,13 @@ void compare_weights(const fs::path& folder, const std::string& found, const std
 }
 
 }  // namespace
+
+AdapterDescription describe_adapter(const fs::path& folder) {
+  if (!is_peft_lora(folder)) return read_adapter_config(folder);
+  std::vector<std::string> notes;
+  const LoraAdapter lora = read_lora(folder, notes);
+  return {.fusion = "none", .tuning = tuning_options(tuning_for(lora)), .base_model = lora.base_model};
+}
 
 FrozenFolders::FrozenFolders(const fs::path& llama, const fs::path& tower)
     : llama_(llama), llama_config_(llama_config_of(llama_, notes_)) {

@@ -41,6 +41,9 @@ class FrozenFolders {
   ClipConfig tower_config_;
 };
 
+/// read_adapter_config(), and a PEFT folder of LoRA as what it is here: a tuning without an operator.
+AdapterDescription describe_adapter(const std::filesystem::path& folder);
+
 struct ModelFiles {
   std::filesystem::path llama, tower, adapter;  // the last two may be empty: text only
   /// For an adapter that is one safetensors file, not a folder: its operator and the operator's options;

@@ -117,6 +117,7 @@ void Decoder::advance(std::span<const int32_t> next) {
   TextBatch batch = one_token_each(live_, tokens, cache_);
   batch.sample_ids = sample_ids_;
   batch.image_of = image_of_;
+  batch.set_image_row();
   run(batch);
 }
 

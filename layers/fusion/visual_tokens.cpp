@@ -68,6 +68,7 @@ std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, P
   result.batch.positions = tensor_of(all.positions);
   result.batch.sample_offsets = tensor_of(all.offsets);
   result.batch.spans = tensor_of(all.spans).reshape({text.samples(), 4});
+  result.batch.set_image_row();
   return result;
 }
 

@@ -85,7 +85,7 @@ double norm_of_map(const Stepped& step, size_t which) {
 
 class Emulated : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Operators, Emulated,
-                         testing::Values("dehvf", "memvp", "llava", "qformer", "naive_concat"));
+                         testing::Values("dehvf", "memvp", "llava", "qformer", "naive_concat", "my_idea"));
 
 // What the CPU's f32 loses of the gradient of every part of the model (their gradients are of several sizes)
 // against f64, relative: the most of a few masks of dropout, because one draw may be small by chance.

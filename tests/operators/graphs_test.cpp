@@ -88,7 +88,7 @@ TEST(NoGraphs, AreNotMadeOfNaiveConcat) {
 INSTANTIATE_TEST_SUITE_P(Operators, Graphs,
                          testing::Values(std::pair{"dehvf", false}, std::pair{"dehvf", true},
                                          std::pair{"memvp", true}, std::pair{"llava", false},
-                                         std::pair{"qformer", true}),
+                                         std::pair{"qformer", true}, std::pair{"my_idea", true}),
                          [](const auto& info) {
                            return concat(info.param.first, info.param.second ? "Cached" : "Seen");
                          });

@@ -24,21 +24,16 @@ class MyIdea : public FusionOperator {
     for (int64_t i = 0; i < tower.images; ++i) class_rows.push_back(int32_t(i * (1 + tower.patches)));
     const Variable level = tower.after_block.at(level_);
     const Variable rows = reshape(level, {level.shape().rows(), tower.width});
-    return {.values = {projector_(gather_rows(rows, tensor_of(class_rows)))}};
+    return {.values = {projector_(gather_rows(rows, tensor_of(class_rows, rows.device())))}};
   }
 
   Variable beside_ffn(const Variable& u, const ImageState& state,
                       const BlockContext& context) const override {
     if (state.values.empty()) return {};
     const Variable& images = state.values[0];  // [images, width]
-    const Variable parts[] = {images, Variable(zeros({1, images.shape().last()}, images.dtype()))};
-    std::vector<int32_t> image_of_token;
-    for (int64_t s = 0; s < context.rows.samples(); ++s) {
-      const int32_t image = context.rows.image_of.data<int32_t>()[s];
-      image_of_token.insert(image_of_token.end(), size_t(context.rows.lengths[size_t(s)]),
-                            image >= 0 ? image : int32_t(images.shape()[0]));
-    }
-    return scale(multiply(u, gather_rows(concat_rows(parts), tensor_of(image_of_token))), strength_);
+    const Variable none(zeros({1, images.shape().last()}, images.dtype(), images.device()));
+    const Variable parts[] = {none, images};
+    return scale(multiply(u, gather_rows(concat_rows(parts), context.rows.image_row)), strength_);
   }
 
   CostReport cost() const override {

@@ -25,6 +25,7 @@ uint64_t hash_of(std::string_view path) {  // FNV-1a
 
 Tensor initial_value(const NamedParameter& named, uint64_t seed, DType dtype) {
   const Shape& shape = named.parameter->shape();
+  if (named.parameter->begins_at_value()) return cast(named.parameter->value(), dtype);
   const Initial& initial = named.parameter->initial();
   const uint64_t key = random_key({seed, hash_of(named.path)});
   switch (initial.kind) {
@@ -38,8 +39,6 @@ Tensor initial_value(const NamedParameter& named, uint64_t seed, DType dtype) {
       const double limit = std::sqrt(6.0 / (double(shape[0]) + double(shape.count()) / double(shape[0])));
       return random_uniform(shape, -limit, limit, key, dtype);
     }
-    case Initial::Kind::value:
-      return cast(named.parameter->value(), dtype);
   }
   fail<Error>("initialise: unknown kind for ", named.path);
 }

@@ -13,7 +13,7 @@ namespace dehvf {
 
 /// How a parameter begins.
 struct Initial {
-  enum class Kind : uint8_t { zeros, ones, normal, xavier, value };  // value: the one it was given before
+  enum class Kind : uint8_t { zeros, ones, normal, xavier };
   Kind kind = Kind::zeros;
   double deviation = 0.02;  // of normal; xavier is uniform in +-sqrt(6 / (in + out))
 };
@@ -31,7 +31,9 @@ class Parameter {
   const Variable& variable() const;                        // throws when no value was given yet
   operator const Variable&() const { return variable(); }  // NOLINT(google-explicit-constructor)
   Tensor value() const { return variable().value(); }
-  void begin_at_value() { initial_.kind = Initial::Kind::value; }
+  /// Training then begins at the value that was given before, not at the initial one.
+  void begin_at_value() { begins_at_value_ = true; }
+  bool begins_at_value() const { return begins_at_value_; }
 
   void set_trainable(Tensor value, std::string path);
   void set_frozen(const Tensor& value, std::string path);  // resident bytes
@@ -41,6 +43,7 @@ class Parameter {
   void check(const Tensor& value, const std::string& path) const;
   Shape shape_;
   Initial initial_;
+  bool begins_at_value_ = false;
   Variable variable_;
 };
 

@@ -63,7 +63,7 @@ TEST(FusedLinear, IsTheComposedOne) {
 TEST(FusedLinear, SwiGluIsTheComposedOne) {
   expect_same_bits([](const auto& in) { return swiglu(in[0], in[1], in[2]); },
                    [](const auto& in) {
-                     const auto both = linears(in[0], {in[1], in[2]});
+                     const auto both = linears(in[0], {{in[1]}, {in[2]}});
                      return swiglu(both[0], both[1]);
                    });
 }

@@ -264,8 +264,13 @@ Variable Llama::feed_forward(const Block& block, const Variable& x, const Variab
                              const BlockContext& context, const ForwardOptions& options) const {
   if (fusion) {
     const FfnWeights weights{block.gate.weight, block.up.weight, block.down.weight};
-    if (const Variable all = fusion->instead_of_ffn(u, weights, state, context); all.defined())
+    if (const Variable all = fusion->instead_of_ffn(u, weights, state, context); all.defined()) {
+      require<ConfigError>(block.gate.bare() && block.up.bare() && block.down.bare(),
+                           "fusion: this operator multiplies the FFN's own matrices, so nothing can be trained "
+                           "beside them; leave gate, up and down out of lora.targets, biases and scales out of "
+                           "tune");
       return add(x, all);
+    }
   }
   const LoraDropout dropout = dropout_of(context, context.rows);
   const Variable hidden = swiglu(u, block.gate, block.up, dropout);

@@ -1,7 +1,9 @@
 // naive_concat is the operator whose rows it writes out, and pays for it in memory.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/backend.h"
+#include "core/error.h"
 #include "operators/tiny.h"
 #include "support/golden.h"
 
@@ -10,7 +12,7 @@ namespace {
 
 const ForwardOptions kTraining{.training = true, .seed = 3, .step = 5};
 
-class NaiveConcat : public testing::TestWithParam<std::string> {
+class NaiveConcatOf : public testing::TestWithParam<std::string> {
  protected:
   // The same parameters: they depend on their paths.
   static FusedModel make(bool naive) {
@@ -24,9 +26,9 @@ class NaiveConcat : public testing::TestWithParam<std::string> {
     throw Error("no such case");
   }
 };
-INSTANTIATE_TEST_SUITE_P(Of, NaiveConcat, testing::Values("memvp", "dehvf"));
+INSTANTIATE_TEST_SUITE_P(Of, NaiveConcatOf, testing::Values("memvp", "dehvf"));
 
-TEST_P(NaiveConcat, HasTheValuesAndGradientsOfTheFactoredRows) {
+TEST_P(NaiveConcatOf, HasTheValuesAndGradientsOfTheFactoredRows) {
   FusedModel naive = make(true), factored = make(false);
   tiny::Input in = tiny::input(DType::f64);
   in.image_of = {1, -1, 1};
@@ -39,7 +41,7 @@ TEST_P(NaiveConcat, HasTheValuesAndGradientsOfTheFactoredRows) {
   }
 }
 
-TEST_P(NaiveConcat, CopiesTheFrozenMatricesForEverySample) {
+TEST_P(NaiveConcatOf, CopiesTheFrozenMatricesForEverySample) {
   const auto held = [&](bool naive) {
     const FusedModel model = make(naive);
     const size_t before = backend(kCpu).bytes_in_use();
@@ -49,6 +51,14 @@ TEST_P(NaiveConcat, CopiesTheFrozenMatricesForEverySample) {
   const LlamaConfig c = tiny::llama();
   const size_t copies = 2 * size_t(c.layers) * 3 * size_t(c.ffn * c.width) * sizeof(double);  // of 3 samples
   EXPECT_GT(held(true), held(false) + copies);
+}
+
+TEST(NaiveConcat, RefusesWhatIsTrainedBesideTheMatricesItCopies) {
+  tiny::Case c{.fusion = "naive_concat"};
+  c.tuning.lora = {.rank = 2, .targets = {"up"}};
+  const FusedModel model = tiny::make(c, DType::f64);
+  EXPECT_THAT([&] { tiny::logits(model, tiny::input(DType::f64)); },
+              testing::ThrowsMessage<ConfigError>(testing::HasSubstr("leave gate, up and down out")));
 }
 
 }  // namespace

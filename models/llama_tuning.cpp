@@ -55,8 +55,7 @@ std::string LoraTargets::text() const { return listed(kMaps, bits_, ","); }
 TunedParts::TunedParts(const char* list)
     : bits_(list == std::string_view("none")   ? 0
             : list == std::string_view("full") ? kFull
-                                               : bits_of("tune (none and full stand alone)", kParts, list)) {
-}
+                                               : bits_of("tune (none and full stand alone)", kParts, list)) {}
 bool TunedParts::has(std::string_view part) const { return (bits_ & bit_of(kParts, part)) != 0; }
 std::string TunedParts::text() const { return full() ? "full" : any() ? listed(kParts, bits_, ",") : "none"; }
 

@@ -265,10 +265,11 @@ Variable Llama::feed_forward(const Block& block, const Variable& x, const Variab
   if (fusion) {
     const FfnWeights weights{block.gate.weight, block.up.weight, block.down.weight};
     if (const Variable all = fusion->instead_of_ffn(u, weights, state, context); all.defined()) {
-      require<ConfigError>(block.gate.bare() && block.up.bare() && block.down.bare(),
-                           "fusion: this operator multiplies the FFN's own matrices, so nothing can be trained "
-                           "beside them; leave gate, up and down out of lora.targets, biases and scales out of "
-                           "tune");
+      require<ConfigError>(
+          block.gate.bare() && block.up.bare() && block.down.bare(),
+          "fusion: this operator multiplies the FFN's own matrices, so nothing can be trained "
+          "beside them; leave gate, up and down out of lora.targets, biases and scales out of "
+          "tune");
       return add(x, all);
     }
   }

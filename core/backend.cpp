@@ -12,7 +12,7 @@ namespace dehvf {
 namespace {
 
 std::atomic<std::vector<std::unique_ptr<Backend>>*> live_backends{nullptr};
-thread_local std::array<Stream, 3> streams{};  // by device kind; a null handle is the device's default stream
+thread_local std::array<Stream, kDeviceKinds> streams{};  // by device kind; a null handle is the device's default stream
 
 Backend* find_backend(Device device) {
   if (auto* backends = live_backends.load())
@@ -25,7 +25,7 @@ std::string present_devices() {
   std::string present;
   if (auto* backends = live_backends.load())
     for (const auto& candidate : *backends)
-      present += concat(present.empty() ? "" : ", ", candidate->device());
+      if (candidate->device() != kPlan) present += concat(present.empty() ? "" : ", ", candidate->device());
   return present.empty() ? "none (no Runtime)" : present;
 }
 

@@ -28,6 +28,8 @@ std::ostream& operator<<(std::ostream& out, DeviceKind kind) {
       return out << "cuda";
     case DeviceKind::emulator:
       return out << "emulator";
+    case DeviceKind::plan:
+      return out << "plan";
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "core/kernel.h"
 
+#include <algorithm>
+
 namespace dehvf {
 namespace {
 thread_local Trace* current_trace = nullptr;
@@ -13,12 +15,31 @@ void Trace::add(std::string_view kernel, double seconds) {
   auto& line = lines[std::string(kernel)];
   ++line.calls;
   line.seconds += seconds;
+  next_flops_ = 0;
+}
+
+void Trace::add_flops(std::string_view kernel, double flops) {
+  lines[std::string(kernel)].flops += flops;
+  next_flops_ += flops;
 }
 
 void Trace::add_product(std::string_view kernel, const Product& product) {
   products.push_back(product);
-  lines[std::string(kernel)].flops +=
-      2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k);
+  add_flops(kernel,
+            2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k));
+}
+
+void Trace::add_planned(std::string_view kernel, double bytes) {
+  ++lines[std::string(kernel)].calls;
+  planned.push_back({kernel, Phase::path(), std::exchange(next_flops_, 0), bytes});
+}
+
+void ByteCount::add(const Tensor& tensor) {
+  if (!tensor.defined()) return;
+  const std::pair<const void*, size_t> place{tensor.raw(), tensor.bytes()};
+  if (std::ranges::find(seen_, place) != seen_.end()) return;
+  seen_.push_back(place);
+  bytes_ += double(tensor.bytes());
 }
 
 KernelScope::KernelScope(std::string_view kernel)

@@ -1,8 +1,10 @@
-// run<Tag>(device, args...) starts the kernel of a device; a Trace on the same thread sees every call.
+// run<Tag>(device, args...) starts the kernel of a device, or notes it where that is the plan; a Trace on the
+// same thread sees every call.
 #pragma once
 
 #include <chrono>
 #include <map>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +19,9 @@ namespace dehvf {
 
 /// What kernels ran, how often, how long, and the logical sizes of the products among them, while it is the
 /// innermost Trace of its thread. Durations are host times without those of kernels called within, so their
-/// sum is the time spent in kernels, on the CPU.
+/// sum is the time spent in kernels, on the CPU. FLOPs are those of products (attention, visual rows, fuser
+/// and loss among them) as the ops ask for them, 2 for a multiplication and its addition, whatever a kernel
+/// makes of it; where only the device knows how long spans are, they are left out.
 class Trace {
  public:
   struct Line {
@@ -28,6 +32,11 @@ class Trace {
   struct Product {
     int64_t batch, m, n, k;
   };
+  struct Call {
+    std::string_view kernel;
+    std::string place;     // Phase::path()
+    double flops, bytes;  // bytes: every tensor that it was given, once
+  };
 
   Trace();
   ~Trace();
@@ -36,14 +45,19 @@ class Trace {
   static Trace* current();
 
   void add(std::string_view kernel, double seconds);
+  /// Of the kernel that is run next.
+  void add_flops(std::string_view kernel, double flops);
   void add_product(std::string_view kernel, const Product& product);
+  void add_planned(std::string_view kernel, double bytes);
 
   std::map<std::string, Line, std::less<>> lines;
   std::vector<Product> products;
-  double within = 0;  // seconds of the kernels called by the one that runs
+  std::vector<Call> planned;  // calls on the plan, in order
+  double within = 0;          // seconds of the kernels called by the one that runs
 
  private:
   Trace* outer_;
+  double next_flops_ = 0;
 };
 
 /// What surrounds a running kernel: a range for profilers, its time for the Trace, and what it allocates
@@ -82,8 +96,42 @@ void watch_for_nan(const NanWatch& watch, const Args&... args) {
   (visit(args), ...);
 }
 
+/// Adds up the bytes of tensors, each once.
+class ByteCount {
+ public:
+  void add(const Tensor& tensor);
+  template <class T>
+  void add(const T& argument) {
+    if constexpr (requires { argument.tensors(); })
+      for (const Tensor& tensor : argument.tensors()) add(tensor);
+    else if constexpr (std::ranges::range<T>)
+      for (const auto& part : argument) add(part);
+  }
+  double bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::pair<const void*, size_t>> seen_;
+  double bytes_ = 0;
+};
+
+/// Whether a device has a kernel of this name, whatever it takes.
+template <class Tag>
+bool has_kernel(DeviceKind device) {
+  return device == DeviceKind::plan || std::ranges::any_of(Registry<Tag>::instance().keys(), [&](const auto& key) {
+           return key.device == device;
+         });
+}
+
 template <class Tag, class... Args>
 void run(DeviceKind device, Args&&... args) {
+  if (device == DeviceKind::plan) {
+    Trace* const trace = Trace::current();
+    if (!trace) return;
+    ByteCount count;
+    (count.add(args), ...);
+    trace->add_planned(Tag::name, count.bytes());
+    return;
+  }
   const auto& kernel = Variants<Tag>::choose(device, args...);
   {
     const KernelScope scope(Tag::name);

@@ -52,6 +52,12 @@ MemoryLedger::Table MemoryLedger::at_peak() const {
   return at_peak_;
 }
 
+void MemoryLedger::forget_peak() {
+  const std::scoped_lock lock(mutex_);
+  peak_ = held_;
+  at_peak_ = now_;
+}
+
 void MemoryLedger::admit(size_t bytes) const {
   const std::scoped_lock lock(mutex_);
   require<OutOfMemory>(limit_ == 0 || held_ + bytes <= limit_, "out of memory, ", bytes, " bytes wanted, ",

@@ -44,6 +44,7 @@ class MemoryLedger {
   void remove(Purpose purpose, size_t bytes) noexcept;
   Table now() const;
   Table at_peak() const;  // when most was held in all
+  void forget_peak();     // what is held now is the most
 
   /// Throws OutOfMemory when `bytes` more would exceed the limit.
   void admit(size_t bytes) const;

@@ -122,6 +122,16 @@ void move_to(Module& module, Device device) {
   }
 }
 
+void place_on_plan(Module& module, DType dtype, bool trainable) {
+  const PurposeScope scope(trainable ? Purpose::parameters : Purpose::weights);
+  load_parameters(
+      module,
+      [&](const std::string&, const Shape& shape) {
+        return Tensor(shape, trainable ? DType::f32 : dtype, kPlan);
+      },
+      trainable);
+}
+
 void load_parameters(Module& module, const std::function<Tensor(const std::string&, const Shape&)>& lookup,
                      bool trainable) {
   for (const auto& [path, parameter] : parameters_of(module)) {

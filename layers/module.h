@@ -88,6 +88,8 @@ void initialise(Module& module, uint64_t seed, DType dtype = DType::f32);
 void freeze(Module& module);
 /// Moves every parameter that has a value; trainable ones become new variables there.
 void move_to(Module& module, Device device);
+/// Gives every parameter a place on the plan, without a value: f32 if trainable.
+void place_on_plan(Module& module, DType dtype, bool trainable);
 /// Sets every parameter from lookup(path, shape), as trainable or frozen; `lookup` throws when it has none.
 void load_parameters(Module& module, const std::function<Tensor(const std::string&, const Shape&)>& lookup,
                      bool trainable);

@@ -41,6 +41,26 @@ void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v, const Tenso
   check_spans(spans, q.size(0), k.size(0));
 }
 
+// Of a query and a key that it sees, in all spans; 0 where only the device knows.
+double pairs_of(const Tensor& spans, const AttentionOptions& options) {
+  if (!host_reads(spans.device())) return 0;
+  double pairs = 0;
+  for (int64_t s = 0; s < spans.size(0); ++s) {
+    const double queries = spans.data<int32_t>()[4 * s + 1], keys = spans.data<int32_t>()[4 * s + 3];
+    // Causal: all queries see keys - queries + 1, each one more than the one before; none below 0.
+    const double seen = std::min(queries, keys);
+    pairs += options.causal ? seen * keys - seen * (seen - 1) / 2 : queries * keys;
+  }
+  return pairs;
+}
+
+// `products` of a row of q, k or v with another for every pair and head.
+void count(std::string_view kernel, const Tensor& q, const Tensor& spans, const AttentionOptions& options,
+           int products) {
+  if (Trace* trace = Trace::current())
+    trace->add_flops(kernel, 2 * products * pairs_of(spans, options) * double(q.size(1) * q.size(2)));
+}
+
 }  // namespace
 
 Attended attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& spans,
@@ -59,6 +79,7 @@ void attention_into(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   check_same("attention", "q", q, "out", attended.out);
   check_like("attention", "lse", attended.lse, {q.size(1), q.size(0)}, statistics_dtype(q.dtype()),
              q.device());
+  count(Attention::name, q, spans, options, 2);
   run<Attention>(q.device().kind, q, k, v, spans, options, attended.out, attended.lse);
 }
 
@@ -70,6 +91,10 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
   if (grads.q) check_same("attention_backward", "q", q, "dq", grads.q);
   if (grads.k) check_same("attention_backward", "k", k, "dk", grads.k);
   if (grads.v) check_same("attention_backward", "v", v, "dv", grads.v);
+  // The scores once more, the gradient of the shares for q and k, and what is wanted.
+  const bool scores = grads.q || grads.k;
+  count(AttentionBackward::name, q, spans, options,
+        1 + scores + bool(grads.q) + bool(grads.k) + bool(grads.v));
   run<AttentionBackward>(q.device().kind, q, k, v, spans, options, attended.out, attended.lse, dout, grads);
 }
 

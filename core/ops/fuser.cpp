@@ -38,6 +38,21 @@ void check(const Tensor& levels, std::span<const Tensor> parameters, const Fuser
             level + group - 1, " of ", levels.size(1));
 }
 
+// Of the maps and of attention, forward.
+struct FuserFlops {
+  double maps, attention;
+};
+FuserFlops flops_of(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
+  const auto images = double(levels.size(0)), width = double(levels.size(2)), t = double(parameters[0].size(1)),
+             hidden = double(parameters[2].size(0)), group = double(parameters.back().size(0)),
+             blocks = double(blocks_of(parameters)),
+             queries = double(plan.first_level.size()) * plan.positions;
+  const double embedding = 2 * queries * (3 * t * hidden + t * width),
+               of_queries = 2 * images * queries * width * (4 * width * blocks + group),
+               of_levels = 2 * images * double(levels.size(1)) * width * 2 * width * blocks;
+  return {embedding + of_queries + of_levels, 4 * images * queries * group * width * blocks};
+}
+
 }  // namespace
 
 std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan) {
@@ -54,8 +69,7 @@ std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan) {
 }
 
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
-  const auto known = Registry<FuserForward>::instance().keys();
-  if (std::ranges::find(known, KernelKey{levels.device().kind}) == known.end()) return false;
+  if (!has_kernel<FuserForward>(levels.device().kind)) return false;
   const auto exact_in_f32 = [](const Tensor& x) { return x.dtype() != DType::f64; };
   if (!std::ranges::all_of(parameters, exact_in_f32)) return false;
   const int64_t width = levels.size(2), group = parameters.back().size(0);
@@ -73,12 +87,20 @@ Tensor fuser(const Tensor& levels, std::span<const Tensor> parameters, const Fus
   const Tensor weights(
       {levels.size(0), int64_t(plan.first_level.size()) * plan.positions, parameters.back().size(0)},
       levels.dtype(), levels.device());
+  if (Trace* trace = Trace::current()) {
+    const auto [maps, attention] = flops_of(levels, parameters, plan);
+    trace->add_flops(FuserForward::name, maps + attention);
+  }
   run<FuserForward>(levels.device().kind, levels, parameters, plan, weights);
   return weights;
 }
 
 void fuser_backward(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan,
                     const Tensor& dweights, const Tensor& dlevels, std::span<const Tensor> grads) {
+  if (Trace* trace = Trace::current()) {  // both sides of every map, and attention's five products
+    const auto [maps, attention] = flops_of(levels, parameters, plan);
+    trace->add_flops(FuserBackward::name, 2 * maps + 2.5 * attention);
+  }
   run<FuserBackward>(levels.device().kind, levels, parameters, plan, dweights, dlevels, grads);
 }
 

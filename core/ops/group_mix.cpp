@@ -3,6 +3,15 @@
 #include "core/ops/check.h"
 
 namespace dehvf {
+namespace {
+
+// `products` of every weight with a level's [patches, rank].
+void count(std::string_view kernel, const Tensor& weights, const Tensor& levels, int products) {
+  if (Trace* trace = Trace::current())
+    trace->add_flops(kernel, 2.0 * products * double(weights.count() * levels.size(2) * levels.size(3)));
+}
+
+}  // namespace
 
 Tensor group_mix(const Tensor& weights, const Tensor& levels, const Tensor& first_level) {
   check_float("group_mix", "levels", levels);
@@ -20,12 +29,14 @@ Tensor group_mix(const Tensor& weights, const Tensor& levels, const Tensor& firs
               " to ", first + group - 1, " of ", levels.size(1));
     }
   Tensor mixed({queries, images, levels.size(2), levels.size(3)}, levels.dtype(), levels.device());
+  count(GroupMix::name, weights, levels, 1);
   run<GroupMix>(levels.device().kind, weights, levels, first_level, mixed);
   return mixed;
 }
 
 void group_mix_backward(const Tensor& weights, const Tensor& levels, const Tensor& first_level,
                         const Tensor& dmixed, const Tensor& dweights, const Tensor& dlevels) {
+  count(GroupMixBackward::name, weights, levels, bool(dweights) + bool(dlevels));
   run<GroupMixBackward>(dmixed.device().kind, weights, levels, first_level, dmixed, dweights, dlevels);
 }
 

@@ -33,16 +33,38 @@ void check_epilogue(const Epilogue& epilogue, const Tensor& c, bool transpose_b)
   for (const ProductTerm& term : epilogue.times) check_term(term, c, transpose_b);
 }
 
+// The terms are checked, and counted, already.
 void add_up(const std::vector<ProductTerm>& terms, bool transpose_b, const Tensor& sum) {
-  matmul_into(terms[0].a, terms[0].b, sum, {.transpose_b = transpose_b});
+  const auto multiply = [&](const ProductTerm& term, const Tensor& c) {
+    run<Matmul>(c.device().kind, term.a, term.b, c, MatmulOptions{.transpose_b = transpose_b});
+  };
+  multiply(terms[0], sum);
   for (size_t i = 1; i < terms.size(); ++i) {
     const Tensor term(sum.shape(), sum.dtype(), sum.device());
-    matmul_into(terms[i].a, terms[i].b, term, {.transpose_b = transpose_b});
+    multiply(terms[i], term);
     add_into(term, sum);
   }
 }
 
+void count(Trace& trace, const ProductOutput& output) {
+  for (const auto* sum : {&output.terms, &output.epilogue.times})
+    for (const auto& [a, b] : *sum)
+      trace.add_product(Product::name, {1, output.c.size(0), output.c.size(1), a.size(1)});
+}
+
 }  // namespace
+
+std::vector<Tensor> ProductOutput::tensors() const {
+  std::vector<Tensor> all{c,
+                          epilogue.row_scale,
+                          epilogue.bias,
+                          epilogue.residual,
+                          epilogue.before,
+                          epilogue.factor};
+  for (const auto* sum : {&terms, &epilogue.times})
+    for (const auto& [a, b] : *sum) all.insert(all.end(), {a, b});
+  return all;
+}
 
 void product_into(std::span<const ProductOutput> outputs, bool transpose_b) {
   if (outputs.empty()) return;
@@ -56,6 +78,8 @@ void product_into(std::span<const ProductOutput> outputs, bool transpose_b) {
     for (const ProductTerm& term : output.terms) check_term(term, output.c, transpose_b);
     check_epilogue(output.epilogue, output.c, transpose_b);
   }
+  if (Trace* trace = Trace::current())
+    for (const ProductOutput& output : outputs) count(*trace, output);
   run<Product>(outputs[0].c.device().kind, outputs, transpose_b);
   if (const NanWatch* watch = NanWatch::current())
     for (size_t i = 0; i < outputs.size(); ++i)

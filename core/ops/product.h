@@ -36,6 +36,7 @@ struct ProductOutput {
   std::vector<ProductTerm> terms;
   Tensor c;
   Epilogue epilogue = {};
+  std::vector<Tensor> tensors() const;
 };
 
 struct Product : KernelTag<Product, void(std::span<const ProductOutput> outputs, bool transpose_b)> {

@@ -58,6 +58,57 @@ void check(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&
   }
 }
 
+// Tokens of samples with an image; 0 where only the device knows.
+double tokens_with_image(const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+  if (!rows.image_keys || !host_reads(plan.image_of.device())) return 0;
+  const int32_t* const offsets = plan.sample_offsets.data<int32_t>();
+  double tokens = 0;
+  for (int64_t s = 0; s < plan.image_of.count(); ++s)
+    if (plan.image_of.data<int32_t>()[s] >= 0) tokens += offsets[s + 1] - offsets[s];
+  return tokens;
+}
+
+// FLOPs of one side, keys or values: what the learned slots cost, and what the image's terms do. The second
+// product of factored terms is not of the width, so that neither of its sides is x or the output.
+struct SideFlops {
+  double slots, image, within;
+};
+SideFlops side_flops(double tokens, double width, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+  const double seeing = tokens_with_image(rows, plan);
+  const double slots = 2 * tokens * width * double(rows.slot_keys.size(0));
+  if (!rows.basis) return {slots, seeing == 0 ? 0 : 2 * seeing * width * double(rows.image_keys.size(1)), 0};
+  const auto terms = double(rows.image_keys.size(1)), rank = double(rows.basis.size(1));
+  return {slots, 2 * seeing * width * (rank + 1), 2 * seeing * terms * rank};
+}
+
+void count(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+  Trace* const trace = Trace::current();
+  if (!trace) return;
+  const auto [slots, image, within] = side_flops(double(x.size(0)), double(x.size(1)), rows, plan);
+  trace->add_flops(VisualRowsForward::name, 2 * (slots + image + within));
+}
+
+// A product forward is two backward, for its two sides, each where it is wanted. The gradient of the scores
+// is always.
+void count_backward(const Tensor& dy, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                    const Tensor& dx, const VisualRowsTensors& grads) {
+  Trace* const trace = Trace::current();
+  if (!trace) return;
+  const auto [slots, image, within] = side_flops(double(dy.size(0)), double(dy.size(1)), rows, plan);
+  const Tensor &shared = rows.basis ? grads.basis : grads.image_keys,
+               &shared_values = rows.basis ? grads.basis : grads.image_values;
+  double flops = slots + image + within;  // through the values to the scores
+  if (dx) flops += slots + image;
+  if (grads.slot_keys) flops += slots;
+  if (grads.slot_values) flops += slots;
+  if (shared) flops += image;
+  if (shared_values) flops += image;
+  if (dx || grads.basis) flops += within;  // the gradient of x basis
+  if (rows.basis && grads.image_keys) flops += within;
+  if (rows.basis && grads.image_values) flops += within;
+  trace->add_flops(VisualRowsBackward::name, flops);
+}
+
 }  // namespace
 
 VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
@@ -75,12 +126,14 @@ void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const Visu
   check_same(kOp, "x", x, "output", result.output);
   check_like(kOp, "scores", result.scores, {x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()),
              x.device());
+  count(x, rows, plan);
   run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);
 }
 
 void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
                           const Tensor& scores, const Tensor& dy, const Tensor& dx,
                           const VisualRowsTensors& grads) {
+  count_backward(dy, rows, plan, dx, grads);
   run<VisualRowsBackward>(dy.device().kind, x, rows, plan, scores, dy, dx, grads);
 }
 

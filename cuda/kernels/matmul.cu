@@ -385,11 +385,6 @@ bool fits(std::span<const ProductOutput> outputs, bool transpose_b) {
 void product(std::span<const ProductOutput> outputs, bool transpose_b) {
   if (!fits(outputs, transpose_b)) return product_by_terms(outputs, transpose_b, finish_product);
   multiply({outputs, false, transpose_b});
-  if (Trace* trace = Trace::current())
-    for (const auto& [terms, c, epilogue] : outputs)
-      for (const auto* sum : {&terms, &epilogue.times})
-        for (const auto& [a, b] : *sum)
-          trace->add_product(Product::name, {1, c.size(0), c.size(1), a.size(1)});
 }
 
 const Provide<Matmul> provide_matmul{{kKernelDevice}, matmul};

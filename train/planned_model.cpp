@@ -1,0 +1,98 @@
+#include "train/planned_model.h"
+
+#include <numeric>
+
+#include "autograd/tape.h"
+#include "core/random.h"
+#include "models/generate.h"
+
+namespace dehvf {
+namespace {
+
+MemoryLedger& ledger() { return backend(kPlan).memory(); }
+
+PlannedWork planned(const std::function<void()>& body) {
+  ledger().forget_peak();
+  Trace trace;
+  body();
+  return {std::move(trace.planned), ledger().at_peak()};
+}
+
+double seconds(const Trace::Call& call, const MachineRates& rates) {
+  return std::max(call.flops / rates.flops, call.bytes / rates.bytes);
+}
+
+}  // namespace
+
+double PlannedWork::flops() const {
+  double sum = 0;
+  for (const Trace::Call& call : calls) sum += call.flops;
+  return sum;
+}
+
+size_t PlannedWork::bytes() const { return std::accumulate(memory.begin(), memory.end(), size_t(0)); }
+
+std::string_view part_of(std::string_view place, std::string_view kernel) {
+  const auto has = [&](std::string_view what) {
+    return place.find(what) != std::string_view::npos || kernel.find(what) != std::string_view::npos;
+  };
+  if (has("optimizer")) return "optimizer";
+  if (has("vit_block")) return "vision";
+  if (has("cross_entropy")) return "lm head";
+  if (!has("llama_block")) return "operator";
+  if (has("visual_rows")) return "visual rows";
+  if (has("attention")) return "attention";
+  return has("matmul") || has("product") ? "linears" : "elementwise";
+}
+
+double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rates) {
+  double sum = 0;
+  for (const Trace::Call& call : calls)
+    if (call.flops > 0) sum += seconds(call, rates);
+  return sum;
+}
+
+double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates) {
+  double sum = 0;
+  for (const Trace::Call& call : calls) sum += seconds(call, rates);
+  return sum;
+}
+
+PlannedModel::PlannedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options,
+                           DType dtype)
+    : model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
+  place_on_plan(model_->llama(), dtype, /*trainable=*/false);
+  if (!model_->fusion().tower().levels.empty()) place_on_plan(model_->tower(), dtype, /*trainable=*/false);
+  place_on_plan(*model_, dtype, /*trainable=*/true);
+  model_->move_to(kPlan);
+}
+
+PlannedModel::~PlannedModel() = default;
+
+PlannedWork PlannedModel::train_step(const StepSize& size) {
+  place_on_plan(*model_, model_->llama().dtype(), /*trainable=*/true);  // a trainer before has taken them over
+  RandomStep step(*model_, size);
+  return planned([&] { step.step(); });
+}
+
+PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length) {
+  const NoGrad no_grad;
+  const bool looks = !model_->fusion().tower().levels.empty();
+  const int64_t side = model_->tower().config().image;
+  Vision vision;
+  Inference result;
+  result.images = planned([&] {
+    vision = model_->see(looks ? model_->look(random_normal({samples, 3, side, side}, 1, 2)) : TowerLevels{});
+  });
+  std::vector<std::vector<int32_t>> tokens(size_t(samples), std::vector<int32_t>(size_t(length), 1));
+  std::vector<int32_t> image_of;
+  std::vector<int64_t> ids;
+  for (int64_t s = 0; s < samples; ++s) image_of.push_back(looks ? int32_t(s) : -1), ids.push_back(s);
+  std::optional<Decoder> decoder;
+  result.first_token =
+      planned([&] { decoder.emplace(model_->llama(), vision, pack(tokens, image_of, ids), 2); });
+  result.next_token = planned([&] { decoder->advance(std::vector<int32_t>(size_t(samples), 1)); });
+  return result;
+}
+
+}  // namespace dehvf

@@ -1,0 +1,55 @@
+// What a model would launch, multiply, move and hold on any device, known without one and without weights:
+// the model itself, run on the plan.
+#pragma once
+
+#include <memory>
+
+#include "core/kernel.h"
+#include "train/random_step.h"
+
+namespace dehvf {
+
+/// Kernels that ran on the plan, and what was held when that was most.
+struct PlannedWork {
+  std::vector<Trace::Call> calls;
+  MemoryLedger::Table memory{};
+  double flops() const;
+  size_t bytes() const;  // held
+};
+
+/// Where a kernel counts, by its name and its place (Trace::Call): vision; of LLaMA's blocks linears,
+/// attention, visual rows and elementwise; lm head; operator, which is all else before the optimizer;
+/// optimizer.
+std::string_view part_of(std::string_view place, std::string_view kernel);
+
+struct MachineRates {
+  double flops = 0, bytes = 0;  // a second: the fastest product of a large cube; a copy, read and written
+};
+
+/// The least time for the products among these kernels: each takes the longer of its FLOPs and of its
+/// tensors, moved once. Elementwise work, which fused kernels do on the way, launches and data are left out
+/// (a roofline: Williams et al., CACM 2009).
+double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
+/// As floor_seconds(), with every other kernel's tensors moved once: what kernels at these rates take.
+double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
+
+/// One lives at a time. Its frozen weights and activations are of `dtype`.
+class PlannedModel {
+ public:
+  PlannedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options, DType dtype);
+  ~PlannedModel();
+  FusedModel& model() { return *model_; }
+
+  PlannedWork train_step(const StepSize& size);
+  /// Of `samples` texts of `length` tokens, each with a picture: what is computed of the pictures once; the
+  /// first token; one more.
+  struct Inference {
+    PlannedWork images, first_token, next_token;
+  };
+  Inference inference(int64_t samples, int64_t length);
+
+ private:
+  std::unique_ptr<FusedModel> model_;
+};
+
+}  // namespace dehvf

@@ -1,0 +1,34 @@
+// Training steps on random texts and pictures: for what they cost, not for what they learn.
+#pragma once
+
+#include <optional>
+
+#include "train/adapter_task.h"
+
+namespace dehvf {
+
+/// Samples of equal length, each with a picture of its own where the operator looks at any; the last
+/// `supervised` tokens of each are labelled.
+struct StepSize {
+  int64_t samples = 4, length = 512, supervised = 8;
+  SegmentMode mode = SegmentMode::keep;
+};
+
+class RandomStep {
+ public:
+  /// The model has its weights, on the device it runs on, and outlives this. Pictures are looked at in every
+  /// step, as a tower with adapters must.
+  RandomStep(FusedModel& model, const StepSize& size);
+
+  /// Throws Error where a gradient is not finite.
+  StepReport step();
+  Trainer& trainer() { return *trainer_; }
+
+ private:
+  std::vector<Example> examples_;
+  std::optional<PictureSource> pictures_;
+  std::optional<AdapterTask> task_;
+  std::optional<Trainer> trainer_;
+};
+
+}  // namespace dehvf

@@ -8,14 +8,12 @@
 #include "bench/range_clock.h"
 #include "core/device_report.h"
 #include "core/io/file.h"
-#include "core/random.h"
-#include "train/adapter_task.h"
 
 namespace dehvf {
 namespace {
 
 constexpr int kWarm = 3, kRounds = 15, kClocked = 5;
-constexpr double kMargin = 1.25;  // for what step_bytes() leaves out
+constexpr double kMargin = 1.1;  // for workspaces
 
 // What the host says it can give without swapping.
 int64_t free_host_bytes() {
@@ -24,10 +22,6 @@ int64_t free_host_bytes() {
   for (std::string word; file >> word;)
     if (word == "MemAvailable:" && file >> kib) return kib << 10;
   fail<IoError>("/proc/meminfo: no MemAvailable");
-}
-
-int64_t free_bytes(Device device) {
-  return device.kind == DeviceKind::cuda ? cuda_free_bytes(device.index) : free_host_bytes();
 }
 
 Json row(const std::string& slot, const std::string& shape, std::vector<double> seconds) {
@@ -41,43 +35,20 @@ Json row(const std::string& slot, const std::string& shape, std::vector<double> 
           {"high_us", 1e6 * seconds.back()}};
 }
 
-std::vector<Example> examples_of(const StepShape& shape) {
-  std::vector<Example> examples;
-  Random random(3);
-  for (int64_t s = 0; s < shape.samples; ++s) {
-    Example example{.image = int32_t(s), .id = s};
-    for (int64_t p = 0; p < shape.length; ++p) {
-      const auto token = int32_t(random.below(shape.llama.vocab));
-      example.tokens.push_back(token);
-      example.labels.push_back(p < shape.length - shape.supervised ? kIgnored : token);
-    }
-    examples.push_back(std::move(example));
-  }
-  return examples;
-}
-
 class TrainStep {
  public:
-  TrainStep(const StepShape& shape, FusedModel& model, Device device)
-      : model_(model), device_(device), examples_(examples_of(shape)) {
+  TrainStep(const StepShape& shape, FusedModel& model, Device device) : device_(device) {
     fill_frozen(model.llama(), DType::bf16, device);
     fill_frozen(model.tower(), DType::bf16, device);
     initialise(model, 1);
     model.move_to(device);
-    const int64_t side = shape.tower.image;
-    pictures_.emplace(model, random_normal({shape.samples, 3, side, side}, 1, 2), /*cached=*/false);
-    task_.emplace(model, model, examples_, &*pictures_,
-                  AdapterTask::Options{.batch = shape.samples, .micro_batch = shape.samples});
-    trainer_.emplace(
-        *task_,
-        TrainerOptions{.schedule = {.peak = 1e-4, .steps = 1 << 20}, .clip = 1, .working = DType::bf16});
+    step_.emplace(model, shape.size);
   }
 
   std::vector<double> time(int steps) {
     std::vector<double> seconds;
     for (int i = 0; i < steps; ++i) {
-      const StepReport report = trainer_->step();
-      require<Error>(report.skipped.empty(), "step: the gradient of ", report.skipped, " is not finite");
+      const StepReport report = step_->step();
       loss_ = report.loss;
       seconds.push_back(report.seconds);
     }
@@ -87,7 +58,7 @@ class TrainStep {
 
   // Seconds in the kernels of each pass, and of its parts; a value a step. Replayed work has no parts.
   std::map<std::string, std::vector<double>> time_parts(int steps) {
-    trainer_->use_graphs(false);
+    step_->trainer().use_graphs(false);
     std::map<std::string, std::vector<double>> sums;
     const auto add = [&](const std::string& what, int step, double seconds) {
       sums[what].resize(size_t(steps));
@@ -97,7 +68,7 @@ class TrainStep {
       const RangeClock clock(device_);
       time(1);
       for (const auto& [place, seconds] : clock.seconds()) {
-        const std::string pass = place.substr(0, place.find(" > "));
+        const std::string pass = pass_of(place);
         add(pass, i, seconds);
         if (pass != "optimizer") add(concat(pass, ' ', part_of(place)), i, seconds);
       }
@@ -106,45 +77,36 @@ class TrainStep {
   }
 
  private:
-  FusedModel& model_;
+  static std::string pass_of(const std::string& place) { return place.substr(0, place.find(" > ")); }
+
   Device device_;
-  std::vector<Example> examples_;
-  std::optional<PictureSource> pictures_;
-  std::optional<AdapterTask> task_;
-  std::optional<Trainer> trainer_;
+  std::optional<RandomStep> step_;
   double loss_ = 0;
 };
-
-// The rates of a run of machine_rates() that the floor is drawn by.
-MachineRates floor_rates(const Json& rates) {
-  double product = 0;
-  for (const auto& [name, value] : rates.items())
-    if (name.starts_with("product_")) product = std::max(product, value.get<double>());
-  return {.flops = 1e12 * product, .bytes = 1e9 * rates["copy_gb_s"].get<double>()};
-}
 
 void set_floor(Json& row, double seconds) {
   row["floor_us"] = 1e6 * seconds;
   row["of_floor"] = 1e6 * seconds / row["us"].get<double>();
 }
 
-// Adds the floor to the result's rows and to the result.
-void compare(Json& result, const StepShape& shape, const StepAdapter& adapter) {
-  double seconds = 0, flops = 0;
+// Adds the floors of the planned step to the result's rows and to the result.
+void add_floors(Json& result, const PlannedWork& planned, const StepSize& size) {
+  const MachineRates rates = floor_rates(result["rates"]);
   std::map<std::string, double> of_part;
-  for (const FloorPart& part : step_floor(shape, adapter, floor_rates(result["rates"]))) {
-    of_part[concat("step ", name_of(part.pass), ' ', part.part)] = part.seconds;
-    of_part[concat("step ", name_of(part.pass))] += part.seconds;
-    seconds += part.seconds;
-    flops += part.flops;
+  for (const Trace::Call& call : planned.calls) {
+    const double seconds = floor_seconds({&call, 1}, rates);
+    if (seconds == 0) continue;
+    const std::string pass = call.place.substr(0, call.place.find(" > "));
+    of_part[concat("step ", pass)] += seconds;
+    of_part[concat("step ", pass, ' ', part_of(call.place, call.kernel))] += seconds;
   }
   for (Json& row : result["step"])
     if (const auto found = of_part.find(row["slot"].get<std::string>()); found != of_part.end())
       set_floor(row, found->second);
   Json& whole = result["step"][0];
-  set_floor(whole, seconds);
-  whole["tflop_s"] = 1e-6 * flops / whole["us"].get<double>();
-  result["tokens_per_s"] = 1e6 * double(shape.samples * shape.length) / whole["us"].get<double>();
+  set_floor(whole, floor_seconds(planned.calls, rates));
+  whole["tflop_s"] = 1e-6 * planned.flops() / whole["us"].get<double>();
+  result["tokens_per_s"] = 1e6 * double(size.samples * size.length) / whole["us"].get<double>();
 }
 
 Json tables(const MemoryLedger::Table& table) {
@@ -155,63 +117,50 @@ Json tables(const MemoryLedger::Table& table) {
 
 }  // namespace
 
+int64_t free_bytes(Device device) {
+  return device.kind == DeviceKind::cuda ? cuda_free_bytes(device.index) : free_host_bytes();
+}
+
+MachineRates floor_rates(const Json& rates) {
+  double product = 0;
+  for (const auto& [name, value] : rates.items())
+    if (name.starts_with("product_")) product = std::max(product, value.get<double>());
+  return {.flops = 1e12 * product, .bytes = 1e9 * rates["copy_gb_s"].get<double>()};
+}
+
 StepShape step_shape(const std::string& name) {
   if (name == "7b") return {.llama = llama_7b(), .tower = clip_l14()};
   if (name == "13b") return {.llama = llama_13b(), .tower = clip_l14()};
   require<ConfigError>(name == "tiny", "shape: wanted 7b, 13b or tiny, found '", printable(name), "'");
   StepShape tiny{.tower = {.width = 64, .mlp = 128, .layers = 4, .heads = 2, .patch = 8, .image = 16},
-                 .samples = 2,
-                 .length = 12,
-                 .supervised = 3};
+                 .size = {.samples = 2, .length = 32, .supervised = 8}};
   tiny.llama.vocab = 160, tiny.llama.width = 64, tiny.llama.ffn = 176;
   tiny.llama.layers = 3, tiny.llama.heads = tiny.llama.kv_heads = 2;
   tiny.llama.head_dim = 32, tiny.llama.context = 64;
   return tiny;
 }
 
-int64_t step_bytes(const StepShape& shape, FusedModel& model) {
-  const LlamaConfig& llama = shape.llama;
-  const ClipConfig& tower = shape.tower;
-  const int64_t weights = 2 * (count_elements(model.llama()) + count_elements(model.tower()));
-  const int64_t parameters = count_elements(model) * (4 * 4 + 1 + 2);
-  // Inputs of norms and attention, its result, gate and up; in the tower the MLP's inside instead.
-  const int64_t of_token =
-      3 * llama.width + 2 * (llama.heads + llama.kv_heads) * llama.head_dim + 2 * llama.ffn;
-  const int64_t of_patch = 6 * tower.width + tower.mlp;
-  const int64_t kept =
-      2 * shape.samples *
-      (shape.length * llama.layers * of_token + (tower.patches() + 1) * tower.layers * of_patch);
-  return weights + parameters + kept;
-}
-
-std::string_view part_of(std::string_view place) {
-  const auto has = [&](std::string_view what) { return place.find(what) != std::string_view::npos; };
-  if (has("vit_block")) return "vision";
-  if (has("cross_entropy")) return "lm head";
-  if (!has("llama_block")) return "operator";
-  if (has("visual_rows")) return "visual rows";
-  if (has("attention")) return "attention";
-  return has("matmul") || has("product") ? "linears" : "elementwise";
-}
-
 Json bench_train_step(const TrainStepOptions& options,
                       const std::function<void(const std::string&)>& progress) {
   StepShape shape = step_shape(options.shape);
-  if (options.samples > 0) shape.samples = options.samples;
-  if (options.length > 0) shape.length = options.length;
-  if (options.supervised > 0) shape.supervised = options.supervised;
-  require<ConfigError>(shape.length <= shape.llama.context && shape.supervised < shape.length,
-                       "step: wanted more than ", shape.supervised, " and at most ", shape.llama.context,
-                       " tokens a sample, found ", shape.length);
+  StepSize& size = shape.size;
+  if (options.samples > 0) size.samples = options.samples;
+  if (options.length > 0) size.length = options.length;
+  if (options.supervised > 0) size.supervised = options.supervised;
+  require<ConfigError>(size.length <= shape.llama.context && size.supervised < size.length,
+                       "step: wanted more than ", size.supervised, " and at most ", shape.llama.context,
+                       " tokens a sample, found ", size.length);
   const bool quick = options.shape == "tiny";
-  FusedModel model(shape.llama, shape.tower, {.fusion = "dehvf", .tower_adapters = true});
-  const int64_t needed = step_bytes(shape, model), there = free_bytes(options.device);
-  require<OutOfMemory>(kMargin * double(needed) <= double(there), "step: ", options.shape, ", ",
-                       shape.samples, " x ", shape.length, " tokens, needs about ",
-                       int64_t(kMargin * double(needed)), " bytes, ", options.device, " has ", there,
-                       " free");
+  const FusedModelOptions fusion{.fusion = "dehvf", .tower_adapters = true};
+  const PlannedWork planned =
+      PlannedModel(shape.llama, shape.tower, fusion, DType::bf16).train_step(size);
+  const double needed = kMargin * double(planned.bytes()), there = double(free_bytes(options.device));
+  require<OutOfMemory>(needed <= there, "step: ", options.shape, ", ", size.samples, " x ", size.length,
+                       " tokens, needs about ", 1e-9 * needed, " GB, ", options.device, " has ", 1e-9 * there,
+                       " GB free");
+  FusedModel model(shape.llama, shape.tower, fusion);
   const std::string name =
-      concat(options.shape, ' ', shape.samples, 'x', shape.length, " labelled ", shape.supervised, " bf16");
+      concat(options.shape, ' ', size.samples, 'x', size.length, " labelled ", size.supervised, " bf16");
   Json result{{"version", 1},
               {"what", "step"},
               {"device", concat(options.device)},
@@ -233,7 +182,8 @@ Json bench_train_step(const TrainStepOptions& options,
   }
   progress("rates of the machine");
   result["rates"] = machine_rates(Workbench(options.device, quick));
-  compare(result, shape, step_adapter(model));
+  result["planned"] = tables(planned.memory);
+  add_floors(result, planned, size);
   if (!options.out.empty()) write_json(options.out, result);
   return result;
 }

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <functional>
 
-#include "bench/step_floor.h"
 #include "core/io/json.h"
+#include "train/planned_model.h"
 
 namespace dehvf {
 
@@ -17,23 +17,27 @@ struct TrainStepOptions {
   std::filesystem::path out;                        // JSON; may be empty
 };
 
+struct StepShape {
+  LlamaConfig llama;
+  ClipConfig tower;
+  StepSize size;
+};
+
 /// 7b, 13b (LLaMA's, each with CLIP ViT-L/14: 4 x 512 tokens, 8 labelled) or tiny, which any device can run.
 /// Throws ConfigError naming them.
 StepShape step_shape(const std::string& name);
 
-/// Bytes that a step holds: frozen weights in bf16; parameters with gradients, moments and a rounded copy;
-/// what LLaMA and tower keep for backward. Workspaces and what the operator keeps are left out.
-int64_t step_bytes(const StepShape& shape, FusedModel& model);
+/// Bytes that can still be had of a device: of the host what it can give without swapping.
+int64_t free_bytes(Device device);
 
-/// Where a kernel's time counts: one of step_floor's parts, or elementwise. Outside of all blocks that is the
-/// operator, but for the lm head. `place` as RangeClock's.
-std::string_view part_of(std::string_view place);
+/// The rates that floors are drawn by, of a result of machine_rates().
+MachineRates floor_rates(const Json& rates);
 
 /// {version, what: "step", device, shape, rates, samples, length, supervised, loss, step: rows as those of
-/// measure() with floor_us and of_floor, memory, peak_bytes, floor_us, of_floor, tflop_s}. Rows: the step;
+/// measure() with floor_us and of_floor, planned, memory, peak_bytes, tflop_s}. Rows: the step;
 /// its passes and their parts from steps that wait for every kernel, so that nothing of the host is in them.
-/// DEHVF with its defaults and adapters in the tower, everything in bf16. Throws OutOfMemory, before anything
-/// is made, where a quarter more than step_bytes() is not free.
+/// DEHVF with its defaults and adapters in the tower, everything in bf16. The floors are of the same step on the plan.
+/// Throws OutOfMemory, before anything is made, where what the plan holds is not free.
 Json bench_train_step(const TrainStepOptions& options,
                       const std::function<void(const std::string&)>& progress);
 

@@ -19,12 +19,13 @@ void Trace::add(std::string_view kernel, double seconds) {
 }
 
 void Trace::add_flops(std::string_view kernel, double flops) {
+  if (depth_ > 0) return;
   lines[std::string(kernel)].flops += flops;
   next_flops_ += flops;
 }
 
 void Trace::add_product(std::string_view kernel, const Product& product) {
-  products.push_back(product);
+  if (depth_ == 0) products.push_back(product);
   add_flops(kernel,
             2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k));
 }
@@ -45,14 +46,16 @@ void ByteCount::add(const Tensor& tensor) {
 KernelScope::KernelScope(std::string_view kernel)
     : kernel_(kernel), range_(kernel), trace_(Trace::current()) {
   if (!trace_) return;
-  before_ = std::exchange(trace_->within, 0);
+  ++trace_->depth_;
+  before_ = std::exchange(trace_->within_, 0);
   begin_ = std::chrono::steady_clock::now();
 }
 
 KernelScope::~KernelScope() {
   if (!trace_) return;
   const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  trace_->add(kernel_, whole - std::exchange(trace_->within, before_ + whole));
+  trace_->add(kernel_, whole - std::exchange(trace_->within_, before_ + whole));
+  --trace_->depth_;
 }
 
 }  // namespace dehvf

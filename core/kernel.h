@@ -19,9 +19,9 @@ namespace dehvf {
 
 /// What kernels ran, how often, how long, and the logical sizes of the products among them, while it is the
 /// innermost Trace of its thread. Durations are host times without those of kernels called within, so their
-/// sum is the time spent in kernels, on the CPU. FLOPs are those of products (attention, visual rows, fuser
-/// and loss among them) as the ops ask for them, 2 for a multiplication and its addition, whatever a kernel
-/// makes of it; where only the device knows how long spans are, they are left out.
+/// sum is the time spent in kernels, on the CPU. FLOPs and products are those that ops ask for (attention,
+/// visual rows, fuser and loss among them), 2 for a multiplication and its addition, not what a kernel makes
+/// of them; where only the device knows how long spans are, they are left out.
 class Trace {
  public:
   struct Line {
@@ -53,9 +53,11 @@ class Trace {
   std::map<std::string, Line, std::less<>> lines;
   std::vector<Product> products;
   std::vector<Call> planned;  // calls on the plan, in order
-  double within = 0;          // seconds of the kernels called by the one that runs
 
  private:
+  friend class KernelScope;
+  int depth_ = 0;      // kernels that run
+  double within_ = 0;  // seconds of the kernels called by the one that runs
   Trace* outer_;
   double next_flops_ = 0;
 };

@@ -20,7 +20,7 @@ struct PlannedWork {
 /// Where a kernel counts, by its name and its place (Trace::Call): vision; of LLaMA's blocks linears,
 /// attention, visual rows and elementwise; lm head; operator, which is all else before the optimizer;
 /// optimizer.
-std::string_view part_of(std::string_view place, std::string_view kernel);
+std::string_view part_of(std::string_view place, std::string_view kernel = {});
 
 struct MachineRates {
   double flops = 0, bytes = 0;  // a second: the fastest product of a large cube; a copy, read and written

@@ -33,15 +33,11 @@ void check_epilogue(const Epilogue& epilogue, const Tensor& c, bool transpose_b)
   for (const ProductTerm& term : epilogue.times) check_term(term, c, transpose_b);
 }
 
-// The terms are checked, and counted, already.
 void add_up(const std::vector<ProductTerm>& terms, bool transpose_b, const Tensor& sum) {
-  const auto multiply = [&](const ProductTerm& term, const Tensor& c) {
-    run<Matmul>(c.device().kind, term.a, term.b, c, MatmulOptions{.transpose_b = transpose_b});
-  };
-  multiply(terms[0], sum);
+  matmul_into(terms[0].a, terms[0].b, sum, {.transpose_b = transpose_b});
   for (size_t i = 1; i < terms.size(); ++i) {
     const Tensor term(sum.shape(), sum.dtype(), sum.device());
-    multiply(terms[i], term);
+    matmul_into(terms[i].a, terms[i].b, term, {.transpose_b = transpose_b});
     add_into(term, sum);
   }
 }

@@ -33,23 +33,23 @@ TEST_P(TrainStepBench, TimesATinyStepAndItsParts) {
   const Json result =
       bench_train_step({.device = device, .shape = "tiny", .out = folder / "step.json"}, [](const auto&) {});
   EXPECT_EQ(read_json(folder / "step.json"), result);
-  EXPECT_EQ(result["shape"], "tiny 2x12 labelled 3 bf16");
+  EXPECT_EQ(result["shape"], "tiny 2x32 labelled 8 bf16");
   EXPECT_NEAR(result["loss"], std::log(160), 1) << "a guess among the vocabulary";
   double floor = 0;
   for (const char* pass : {"forward", "backward"}) {
-    double of_pass = 0;  // added up in the order of the result, for the same last digits
+    double of_pass = 0;
     for (const char* part : {"linears", "attention", "visual rows", "lm head", "vision", "operator"}) {
       const Json& row = row_of(result, concat("step ", pass, ' ', part));
       EXPECT_GT(row["us"], 0) << row;
       of_pass += row["floor_us"].get<double>();
       EXPECT_DOUBLE_EQ(row["of_floor"], row["floor_us"].get<double>() / row["us"].get<double>());
     }
-    EXPECT_DOUBLE_EQ(row_of(result, concat("step ", pass))["floor_us"], of_pass);
+    EXPECT_NEAR(row_of(result, concat("step ", pass))["floor_us"], of_pass, 1e-9 * of_pass);
     floor += of_pass;
   }
   for (const char* part : {"step forward elementwise", "step backward elementwise", "step optimizer"})
     EXPECT_FALSE(row_of(result, part).contains("floor_us")) << part;
-  EXPECT_DOUBLE_EQ(row_of(result, "step")["floor_us"], floor);
+  EXPECT_NEAR(row_of(result, "step")["floor_us"], floor, 1e-9 * floor);
   EXPECT_GT(result["peak_bytes"], 0);
 }
 
@@ -58,20 +58,10 @@ TEST(TrainStepBench, RefusesInOneLine) {
     return message_of<Error>([&] { bench_train_step(options, [](const auto&) {}); });
   };
   EXPECT_EQ(refused({.device = kCpu, .shape = "70b"}), "shape: wanted 7b, 13b or tiny, found '70b'");
-  EXPECT_THAT(refused({.device = kCpu, .shape = "tiny", .length = 3}), HasSubstr("more than 3"));
+  EXPECT_THAT(refused({.device = kCpu, .shape = "tiny", .length = 8}), HasSubstr("more than 8"));
   EXPECT_THAT(refused({.device = kCpu, .shape = "13b", .samples = 4000}),
-              testing::MatchesRegex("step: 13b, 4000 x 512 tokens, needs about [0-9]+ bytes, cpu has [0-9]+ "
-                                    "free"));
-}
-
-TEST(TrainStepBench, NeedsTheBytesOfTheModel) {
-  const StepShape shape = step_shape("7b");
-  FusedModel model(shape.llama, shape.tower, {.fusion = "dehvf", .tower_adapters = true});
-  const double weights = 2.0 * double(count_elements(model.llama()) + count_elements(model.tower()));
-  EXPECT_NEAR(weights, 14.1e9, 0.1e9);
-  const double needed = double(step_bytes(shape, model));
-  EXPECT_GT(needed, weights + 19.0 * double(count_elements(model)));
-  EXPECT_LT(needed, 1.6 * weights);
+              testing::MatchesRegex("step: 13b, 4000 x 512 tokens, needs about [0-9.e+]+ GB, cpu has [0-9.e+]+ "
+                                    "GB free"));
 }
 
 TEST(PartOf, PutsAKernelWhereTheFloorCountsIt) {

@@ -42,7 +42,7 @@ class TrainStep {
     fill_frozen(model.tower(), DType::bf16, device);
     initialise(model, 1);
     model.move_to(device);
-    step_.emplace(model, shape.size);
+    step_.emplace(model, shape.size, DType::bf16);
   }
 
   std::vector<double> time(int steps) {
@@ -152,8 +152,7 @@ Json bench_train_step(const TrainStepOptions& options,
                        " tokens a sample, found ", size.length);
   const bool quick = options.shape == "tiny";
   const FusedModelOptions fusion{.fusion = "dehvf", .tower_adapters = true};
-  const PlannedWork planned =
-      PlannedModel(shape.llama, shape.tower, fusion, DType::bf16).train_step(size);
+  const PlannedWork planned = PlannedModel(shape.llama, shape.tower, fusion, DType::bf16).train_step(size);
   const double needed = kMargin * double(planned.bytes()), there = double(free_bytes(options.device));
   require<OutOfMemory>(needed <= there, "step: ", options.shape, ", ", size.samples, " x ", size.length,
                        " tokens, needs about ", 1e-9 * needed, " GB, ", options.device, " has ", 1e-9 * there,

@@ -36,8 +36,8 @@ MachineRates floor_rates(const Json& rates);
 /// {version, what: "step", device, shape, rates, samples, length, supervised, loss, step: rows as those of
 /// measure() with floor_us and of_floor, planned, memory, peak_bytes, tflop_s}. Rows: the step;
 /// its passes and their parts from steps that wait for every kernel, so that nothing of the host is in them.
-/// DEHVF with its defaults and adapters in the tower, everything in bf16. The floors are of the same step on the plan.
-/// Throws OutOfMemory, before anything is made, where what the plan holds is not free.
+/// DEHVF with its defaults and adapters in the tower, everything in bf16. The floors are of the same step on
+/// the plan. Throws OutOfMemory, before anything is made, where what the plan holds is not free.
 Json bench_train_step(const TrainStepOptions& options,
                       const std::function<void(const std::string&)>& progress);
 

@@ -24,5 +24,6 @@ void add_generate(CLI::App& program, Action& chosen);
 void add_chat(CLI::App& program, Action& chosen);
 void add_convert(CLI::App& program, Action& chosen);
 void add_bench(CLI::App& program, Action& chosen);
+void add_compare(CLI::App& program, Action& chosen);
 
 }  // namespace dehvf::cli

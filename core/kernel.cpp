@@ -26,8 +26,7 @@ void Trace::add_flops(std::string_view kernel, double flops) {
 
 void Trace::add_product(std::string_view kernel, const Product& product) {
   if (depth_ == 0) products.push_back(product);
-  add_flops(kernel,
-            2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k));
+  add_flops(kernel, 2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k));
 }
 
 void Trace::add_planned(std::string_view kernel, double bytes) {

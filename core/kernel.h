@@ -34,7 +34,7 @@ class Trace {
   };
   struct Call {
     std::string_view kernel;
-    std::string place;     // Phase::path()
+    std::string place;    // Phase::path()
     double flops, bytes;  // bytes: every tensor that it was given, once
   };
 
@@ -119,9 +119,9 @@ class ByteCount {
 /// Whether a device has a kernel of this name, whatever it takes.
 template <class Tag>
 bool has_kernel(DeviceKind device) {
-  return device == DeviceKind::plan || std::ranges::any_of(Registry<Tag>::instance().keys(), [&](const auto& key) {
-           return key.device == device;
-         });
+  return device == DeviceKind::plan ||
+         std::ranges::any_of(Registry<Tag>::instance().keys(),
+                             [&](const auto& key) { return key.device == device; });
 }
 
 template <class Tag, class... Args>

@@ -1,5 +1,5 @@
-// The plan as a device: addresses without pages behind them. Small things, as index tables are, are copied for
-// the ops that read them on the host; the rest stays zero.
+// The plan as a device: addresses without pages behind them. Small things, as index tables are, are copied
+// for the ops that read them on the host; the rest stays zero.
 #include <atomic>
 #include <cstring>
 
@@ -11,7 +11,7 @@
 namespace dehvf {
 namespace {
 
-constexpr size_t kCopied = size_t(1) << 20, kLeast = 256;
+constexpr size_t kCopied = size_t(1) << 18, kLeast = 256;
 
 class PlanBackend : public Backend {
  public:

@@ -24,7 +24,7 @@ FlatParameters::FlatParameters(Module& module, DType working) {
   const Variable& first = trainable[0].parameter->variable();
   const auto flat = [&] { return zeros({count}, first.dtype(), first.device()); };
   buffers_ = {flat(), flat(), flat(), flat(), {}};
-  std::vector<uint8_t> decay(size_t(count), 0);
+  buffers_.decay = zeros({count}, DType::u8, first.device());
   for (size_t i = 0; i < trainable.size(); ++i) {
     const Range& range = ranges_[i];
     const Variable& variable = trainable[i].parameter->variable();
@@ -34,9 +34,10 @@ FlatParameters::FlatParameters(Module& module, DType working) {
     variable.set_value(value);
     variables_.push_back(variable);
     variable.set_grad(view(buffers_.gradient, range));
-    if (range.shape.rank() > 1) std::fill(decay.begin() + range.begin, decay.begin() + range.end, uint8_t(1));
+    if (range.shape.rank() <= 1) continue;
+    const Tensor matrix = buffers_.decay.slice(range.begin, range.end);
+    backend(first.device()).fill_bytes(matrix.raw(), 1, matrix.bytes(), current_stream(first.device()));
   }
-  buffers_.decay = tensor_of(decay, first.device());
   if (working != DType::bf16 && working != DType::f16) return;
   buffers_.working = cast(buffers_.value, working);
   for (size_t i = 0; i < ranges_.size(); ++i) variables_[i].set_value(view(buffers_.working, ranges_[i]));

@@ -60,23 +60,24 @@ double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& 
 
 PlannedModel::PlannedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options,
                            DType dtype)
-    : model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
+    : dtype_(dtype), model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
   place_on_plan(model_->llama(), dtype, /*trainable=*/false);
   if (!model_->fusion().tower().levels.empty()) place_on_plan(model_->tower(), dtype, /*trainable=*/false);
-  place_on_plan(*model_, dtype, /*trainable=*/true);
+  place_on_plan(*model_, dtype, /*trainable=*/false);
   model_->move_to(kPlan);
 }
 
 PlannedModel::~PlannedModel() = default;
 
 PlannedWork PlannedModel::train_step(const StepSize& size) {
-  place_on_plan(*model_, model_->llama().dtype(), /*trainable=*/true);  // a trainer before has taken them over
-  RandomStep step(*model_, size);
+  place_on_plan(*model_, dtype_, /*trainable=*/true);  // a trainer before has taken them over
+  RandomStep step(*model_, size, dtype_);
   return planned([&] { step.step(); });
 }
 
 PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length) {
   const NoGrad no_grad;
+  place_on_plan(*model_, dtype_, /*trainable=*/false);
   const bool looks = !model_->fusion().tower().levels.empty();
   const int64_t side = model_->tower().config().image;
   Vision vision;

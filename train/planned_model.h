@@ -49,6 +49,7 @@ class PlannedModel {
   Inference inference(int64_t samples, int64_t length);
 
  private:
+  DType dtype_;
   std::unique_ptr<FusedModel> model_;
 };
 

@@ -22,7 +22,7 @@ std::vector<Example> random_examples(const StepSize& size, int64_t vocab) {
 
 }  // namespace
 
-RandomStep::RandomStep(FusedModel& model, const StepSize& size)
+RandomStep::RandomStep(FusedModel& model, const StepSize& size, DType dtype)
     : examples_(random_examples(size, model.llama().config().vocab)) {
   if (!model.fusion().tower().levels.empty()) {
     const int64_t side = model.tower().config().image;
@@ -30,7 +30,6 @@ RandomStep::RandomStep(FusedModel& model, const StepSize& size)
   }
   AdapterTask::Options batches{.batch = size.samples, .micro_batch = size.samples, .mode = size.mode};
   task_.emplace(model, model, examples_, pictures_ ? &*pictures_ : nullptr, batches);
-  const DType dtype = model.llama().dtype();
   trainer_.emplace(*task_, TrainerOptions{.schedule = {.peak = 1e-4, .steps = 1 << 20},
                                           .clip = 1,
                                           .working = size_of(dtype) < 4 ? dtype : DType::f32});

@@ -43,9 +43,9 @@ struct FuserFlops {
   double maps, attention;
 };
 FuserFlops flops_of(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
-  const auto images = double(levels.size(0)), width = double(levels.size(2)), t = double(parameters[0].size(1)),
-             hidden = double(parameters[2].size(0)), group = double(parameters.back().size(0)),
-             blocks = double(blocks_of(parameters)),
+  const auto images = double(levels.size(0)), width = double(levels.size(2)),
+             t = double(parameters[0].size(1)), hidden = double(parameters[2].size(0)),
+             group = double(parameters.back().size(0)), blocks = double(blocks_of(parameters)),
              queries = double(plan.first_level.size()) * plan.positions;
   const double embedding = 2 * queries * (3 * t * hidden + t * width),
                of_queries = 2 * images * queries * width * (4 * width * blocks + group),

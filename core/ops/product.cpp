@@ -51,12 +51,8 @@ void count(Trace& trace, const ProductOutput& output) {
 }  // namespace
 
 std::vector<Tensor> ProductOutput::tensors() const {
-  std::vector<Tensor> all{c,
-                          epilogue.row_scale,
-                          epilogue.bias,
-                          epilogue.residual,
-                          epilogue.before,
-                          epilogue.factor};
+  std::vector<Tensor> all{
+      c, epilogue.row_scale, epilogue.bias, epilogue.residual, epilogue.before, epilogue.factor};
   for (const auto* sum : {&terms, &epilogue.times})
     for (const auto& [a, b] : *sum) all.insert(all.end(), {a, b});
   return all;

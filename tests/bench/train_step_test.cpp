@@ -59,9 +59,10 @@ TEST(TrainStepBench, RefusesInOneLine) {
   };
   EXPECT_EQ(refused({.device = kCpu, .shape = "70b"}), "shape: wanted 7b, 13b or tiny, found '70b'");
   EXPECT_THAT(refused({.device = kCpu, .shape = "tiny", .length = 8}), HasSubstr("more than 8"));
-  EXPECT_THAT(refused({.device = kCpu, .shape = "13b", .samples = 4000}),
-              testing::MatchesRegex("step: 13b, 4000 x 512 tokens, needs about [0-9.e+]+ GB, cpu has [0-9.e+]+ "
-                                    "GB free"));
+  EXPECT_THAT(
+      refused({.device = kCpu, .shape = "13b", .samples = 4000}),
+      testing::MatchesRegex("step: 13b, 4000 x 512 tokens, needs about [0-9.e+]+ GB, cpu has [0-9.e+]+ "
+                            "GB free"));
 }
 
 TEST(PartOf, PutsAKernelWhereTheFloorCountsIt) {

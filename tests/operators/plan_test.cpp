@@ -12,7 +12,9 @@ namespace {
 
 const StepSize kSize{.samples = 2, .length = 32, .supervised = 8};  // sizes that are not filled up
 
-size_t sum(const MemoryLedger::Table& table) { return std::accumulate(table.begin(), table.end(), size_t(0)); }
+size_t sum(const MemoryLedger::Table& table) {
+  return std::accumulate(table.begin(), table.end(), size_t(0));
+}
 
 struct Done {
   double flops;
@@ -29,7 +31,7 @@ Done on_the_cpu(const LlamaConfig& llama, const ClipConfig& tower, const FusedMo
   if (!model.fusion().tower().levels.empty()) load_parameters(model.tower(), noise, /*trainable=*/false);
   initialise(model, 2);
   model.move_to(kCpu);
-  RandomStep step(model, size);
+  RandomStep step(model, size, DType::f32);
   step.step();
   ledger.forget_peak();
   const Trace trace;

@@ -1,0 +1,303 @@
+#include "bench/compare.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "autograd/tape.h"
+#include "bench/kernel_bench.h"
+#include "bench/random_model.h"
+#include "bench/train_step.h"
+#include "core/io/file.h"
+#include "core/random.h"
+#include "models/generate.h"
+#include "models/published_shapes.h"
+
+namespace dehvf {
+namespace {
+
+constexpr std::string_view kReference = "llava-lora";
+constexpr double kMargin = 1.1;  // of memory, for workspaces
+
+struct Method {
+  std::string name;
+  LlamaConfig llama;
+  ClipConfig tower;
+  FusedModelOptions options;
+  bool tuned;  // weights of the language model itself
+};
+
+StepSize size_of_step(const CompareOptions& options, int64_t length) {
+  return {
+      .samples = options.samples, .length = length, .supervised = options.supervised, .mode = options.mode};
+}
+
+// A model of which everything is a sixteenth as wide, with a quarter of the patches. What an operator counts
+// in widths and patches goes with it.
+void make_toy(Method& method, std::map<std::string, std::string>& keys) {
+  method.llama.vocab = 512, method.llama.width = 256, method.llama.ffn = 688, method.llama.layers = 4;
+  method.llama.heads = method.llama.kv_heads = 4, method.llama.head_dim = 64;
+  const int64_t side = method.tower.image / 56 * 16;
+  method.tower = {.width = 64, .mlp = 256, .layers = 8, .heads = 4, .patch = 8, .image = side};
+  const std::map<std::string, int64_t> divisors{{"hidden", 16}, {"rank", 16}, {"slots", 4}, {"queries", 4}};
+  for (const auto& [key, divisor] : divisors)
+    if (const auto found = keys.find(key); found != keys.end())
+      found->second = concat(std::max<int64_t>(1, std::stoll(found->second) / divisor));
+}
+
+Method method_of(const std::filesystem::path& preset, const CompareOptions& options) {
+  RunConfig config = read_run_config(preset, {});
+  const std::string tower = config.tower.filename().string();
+  const bool published = options.shape.empty() || options.shape == "toy";
+  Method method{
+      .name = preset.stem().string(),
+      .llama = published_llama(published ? config.model.filename().string() : "llama-" + options.shape),
+      .tower = published_tower(tower.empty() ? "clip-vit-large-patch14" : tower),
+      .options = {.fusion = config.fusion,
+                  .tower_adapters = config.tower_adapters,
+                  .adapters = config.adapters,
+                  .tuning = config.tuning},
+      .tuned = config.tuning.tune.any()};
+  if (options.shape == "toy") make_toy(method, config.fusion_options);
+  if (options.layers > 0) method.llama.layers = std::min(method.llama.layers, options.layers);
+  method.options.config = FusionConfig(config.fusion_options);
+  return method;
+}
+
+Json tables(const MemoryLedger::Table& table) {
+  Json json = Json::object();
+  for (size_t i = 0; i < table.size(); ++i) json[name_of(Purpose(i))] = table[i];
+  return json;
+}
+
+Json work_of(const PlannedWork& work, const MachineRates& rates) {
+  return {{"flops", work.flops()},
+          {"floor_s", floor_seconds(work.calls, rates)},
+          {"forecast_s", forecast_seconds(work.calls, rates)}};
+}
+
+Json parts_of(const PlannedWork& work, const MachineRates& rates) {
+  Json parts = Json::object();
+  for (const Trace::Call& call : work.calls) {
+    const std::string part(part_of(call.place, call.kernel));
+    parts[part] = parts.value(part, 0.0) + forecast_seconds({&call, 1}, rates);
+  }
+  return parts;
+}
+
+Json planned_row(const Method& method, const CompareOptions& options) {
+  PlannedModel planned(method.llama, method.tower, method.options, options.measured_type());
+  FusedModel& model = planned.model();
+  const CostReport cost = model.cost();
+  Json row{{"name", method.name},
+           {"fusion", method.options.fusion},
+           {"trained", cost.live},
+           {"published", cost.published},
+           {"frozen", count_elements(model.llama()) + count_elements(model.tower())},
+           {"lengths", Json::array()}};
+  for (int64_t length : options.lengths) {
+    const PlannedWork step = planned.train_step(size_of_step(options, length));
+    const PlannedModel::Inference inference = planned.inference(options.samples, length);
+    Json train = work_of(step, options.rates);
+    train["parts"] = parts_of(step, options.rates);
+    train["memory"] = tables(step.memory);
+    train["peak_bytes"] = step.bytes();
+    row["lengths"].push_back({{"length", length},
+                              {"train", train},
+                              {"images", work_of(inference.images, options.rates)},
+                              {"first_token", work_of(inference.first_token, options.rates)},
+                              {"next_token", work_of(inference.next_token, options.rates)}});
+  }
+  return row;
+}
+
+double seconds_of(Device device, const std::function<void()>& body) {
+  backend(device).synchronize(current_stream(device));
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  backend(device).synchronize(current_stream(device));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Frozen values of one model for another of the same shape: the bytes are there once.
+void share_frozen(Module& from, Module& to) {
+  std::map<std::string, Parameter*> there;
+  for (const auto& [path, parameter] : parameters_of(from)) there[path] = parameter;
+  for (const auto& [path, parameter] : parameters_of(to))
+    parameter->set_frozen(there.at(path)->value(), path);
+}
+
+// A method's model with random weights on a device, and what is timed of it.
+class Running {
+ public:
+  using Times = std::map<std::string, std::vector<double>>;
+
+  /// Shares the language model of `other`, which may be null.
+  Running(const Method& method, const CompareOptions& options, Running* other)
+      : method_(method),
+        device_(*options.device),
+        dtype_(options.measured_type()),
+        model_(std::make_unique<FusedModel>(method.llama, method.tower, method.options)) {
+    if (other && other->method_.llama == method.llama && !method.tuned)
+      share_frozen(other->model_->llama(), model_->llama());
+    else
+      fill_frozen(model_->llama(), dtype_, device_);
+    if (looks()) fill_frozen(model_->tower(), dtype_, device_);
+    initialise(*model_, 1);
+    model_->move_to(device_);
+  }
+
+  void step(const StepSize& size, Times& times) {
+    if (!step_ || size_.length != size.length) {
+      step_.reset();
+      initialise(*model_, 1);  // a trainer took the parameters over
+      model_->move_to(device_);
+      step_.emplace(*model_, size, dtype_);
+      size_ = size;
+      step_->step();  // what is recorded or chosen at first use is not timed
+    }
+    times["train"].push_back(step_->step().seconds);
+  }
+
+  void infer(int64_t samples, int64_t length, Times& times) const {
+    const NoGrad no_grad;
+    const int64_t side = method_.tower.image;
+    const Tensor pixels = random_normal({looks() ? samples : 0, 3, side, side}, 1, 2);
+    std::vector<std::vector<int32_t>> tokens(size_t(samples), std::vector<int32_t>(size_t(length), 1));
+    std::vector<int32_t> images(size_t(samples), -1);
+    if (looks()) std::iota(images.begin(), images.end(), 0);
+    std::vector<int64_t> ids(static_cast<size_t>(samples));
+    std::iota(ids.begin(), ids.end(), 0);
+    Vision vision;
+    times["images"].push_back(
+        seconds_of(device_, [&] { vision = model_->see(looks() ? model_->look(pixels) : TowerLevels{}); }));
+    std::optional<Decoder> decoder;
+    times["first_token"].push_back(
+        seconds_of(device_, [&] { decoder.emplace(model_->llama(), vision, pack(tokens, images, ids), 4); }));
+    const std::vector<int32_t> next(size_t(samples), 1);
+    times["next_token"].push_back(seconds_of(device_, [&] { decoder->advance(next); }));
+  }
+
+ private:
+  bool looks() const { return !model_->fusion().tower().levels.empty(); }
+
+  Method method_;
+  Device device_;
+  DType dtype_;
+  std::unique_ptr<FusedModel> model_;
+  std::optional<RandomStep> step_;
+  StepSize size_;
+};
+
+Json spread(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  return {{"median", seconds[seconds.size() / 2]}, {"low", seconds.front()}, {"high", seconds.back()}};
+}
+
+// Whether the planned steps of a row fit; what is missing is written into it.
+bool fits(Json& row, const CompareOptions& options) {
+  double needed = 0;
+  for (const Json& at : row["lengths"])
+    needed = std::max(needed, kMargin * at["train"]["peak_bytes"].get<double>());
+  const auto there = double(free_bytes(*options.device));
+  if (needed <= there) return true;
+  char text[120];
+  std::snprintf(text, sizeof text, "needs %.1f GB, %.1f GB are free: %.1f GB too much", 1e-9 * needed,
+                1e-9 * there, 1e-9 * (needed - there));
+  row["skipped"] = text;
+  return false;
+}
+
+void measure_rows(Json& rows, const std::vector<Method>& methods, const CompareOptions& options,
+                  const std::function<void(const std::string&)>& progress) {
+  std::vector<std::pair<Json*, std::unique_ptr<Running>>> running;
+  Running* shared = nullptr;
+  for (size_t i = 0; i < methods.size(); ++i) {
+    if (rows[i].contains("failed") || !fits(rows[i], options)) continue;
+    progress(concat("weights of ", methods[i].name));
+    running.emplace_back(&rows[i], std::make_unique<Running>(methods[i], options, shared));
+    if (!shared && !methods[i].tuned) shared = running.back().second.get();
+  }
+  for (size_t l = 0; l < options.lengths.size(); ++l) {
+    std::vector<Running::Times> times(running.size());
+    for (int round = 0; round < options.rounds; ++round)
+      for (size_t i = 0; i < running.size(); ++i) {
+        if (i == 0)
+          progress(concat(options.lengths[l], " tokens, round ", round + 1, " of ", options.rounds));
+        running[i].second->step(size_of_step(options, options.lengths[l]), times[i]);
+        running[i].second->infer(options.samples, options.lengths[l], times[i]);
+      }
+    for (size_t i = 0; i < running.size(); ++i)
+      for (const auto& [what, seconds] : times[i])
+        (*running[i].first)["lengths"][l][what]["measured_s"] = spread(seconds);
+  }
+}
+
+// Ratios of the reference's training time to every row's.
+void add_ratios(Json& rows) {
+  const auto reference = std::ranges::find_if(rows, [](const Json& row) {
+    return !row.contains("failed") && row["name"].get<std::string>().starts_with(kReference);
+  });
+  if (reference == rows.end()) return;
+  for (Json& row : rows) {
+    if (row.contains("failed")) continue;
+    for (size_t l = 0; l < row["lengths"].size(); ++l) {
+      Json& own = row["lengths"][l]["train"];
+      const Json& other = (*reference)["lengths"][l]["train"];
+      own["ratio_floor"] = other["floor_s"].get<double>() / own["floor_s"].get<double>();
+      if (own.contains("measured_s") && other.contains("measured_s"))
+        own["ratio_measured"] =
+            other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();
+    }
+  }
+}
+
+}  // namespace
+
+DType CompareOptions::measured_type() const {
+  return device && device->kind == DeviceKind::cpu ? DType::f32 : DType::bf16;
+}
+
+Json compare_methods(const CompareOptions& given, const std::function<void(const std::string&)>& progress) {
+  CompareOptions options = given;
+  require<ConfigError>(!options.presets.empty(), "compare: no presets");
+  require<ConfigError>(
+      options.shape.empty() || options.shape == "7b" || options.shape == "13b" || options.shape == "toy",
+      "compare: shape: wanted 7b, 13b or toy, found '", printable(options.shape), "'");
+  for (int64_t length : options.lengths)
+    require<ConfigError>(length > options.supervised, "compare: a text of ", length, " tokens cannot have ",
+                         options.supervised, " labelled ones");
+  Json result{{"version", 1},
+              {"what", "compare"},
+              {"shape", options.shape.empty() ? "as the presets say" : options.shape},
+              {"layers", options.layers},
+              {"samples", options.samples},
+              {"supervised", options.supervised},
+              {"lengths", options.lengths},
+              {"machine", options.machine}};
+  if (options.device) {
+    progress("rates of the machine");
+    result["measured_on"] = concat(*options.device);
+    result["machine"] = concat(*options.device);
+    options.rates = floor_rates(machine_rates(Workbench(*options.device, options.shape == "toy")));
+  }
+  result["rates"] = {{"tflop_s", 1e-12 * options.rates.flops}, {"copy_gb_s", 1e-9 * options.rates.bytes}};
+  result["dtype"] = concat(options.measured_type());
+  std::vector<Method> methods;
+  Json rows = Json::array();
+  for (const auto& preset : options.presets) {
+    methods.push_back(method_of(preset, options));
+    progress(concat("plan of ", methods.back().name));
+    try {
+      rows.push_back(planned_row(methods.back(), options));
+    } catch (const ConfigError& error) {
+      rows.push_back({{"name", methods.back().name}, {"failed", error.what()}});
+    }
+  }
+  if (options.device) measure_rows(rows, methods, options, progress);
+  add_ratios(rows);
+  result["rows"] = std::move(rows);
+  return result;
+}
+
+}  // namespace dehvf

@@ -1,0 +1,119 @@
+// A comparison as text.
+#include <cstdio>
+
+#include "bench/compare.h"
+
+namespace dehvf {
+namespace {
+
+constexpr const char* kPhases[] = {"train", "images", "first_token", "next_token"};
+
+std::string decimals(double value, int digits) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+// Three figures.
+std::string rounded(double value) {
+  return decimals(value, value < 1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0);
+}
+
+std::string number(const Json& object, const char* key) {
+  return object.contains(key) ? decimals(object[key].get<double>(), 9) : "";
+}
+
+double time_of(const Json& phase) {
+  return phase.contains("measured_s") ? phase["measured_s"]["median"].get<double>()
+                                      : phase["forecast_s"].get<double>();
+}
+
+double ratio_of(const Json& train) {
+  return train.contains("ratio_measured") ? train["ratio_measured"].get<double>()
+                                          : train.value("ratio_floor", 0.0);
+}
+
+std::string line_of(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) line += " " + cell + " |";
+  return line + "\n";
+}
+
+// A table with a column for each length, of what `cell` says of it.
+std::string by_length(const Json& result, const std::string& title,
+                      const std::function<std::string(const Json& at)>& cell) {
+  std::vector<std::string> head{title, "trained"}, rule{"---", "--:"};
+  for (const Json& length : result["lengths"]) {
+    head.push_back(concat(length.get<int64_t>(), " tokens"));
+    rule.push_back("--:");
+  }
+  std::string text = line_of(head) + line_of(rule);
+  for (const Json& row : result["rows"]) {
+    std::vector<std::string> cells{row["name"]};
+    if (row.contains("failed")) {
+      cells.push_back("cannot be had: " + row["failed"].get<std::string>());
+    } else {
+      cells.push_back(rounded(1e-6 * row["trained"].get<double>()) + " M");
+      for (const Json& at : row["lengths"]) cells.push_back(cell(at));
+    }
+    cells.resize(head.size());
+    text += line_of(cells);
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string compare_csv(const Json& result) {
+  std::string text =
+      "method,fusion,trained,published,length,phase,flops,floor_s,forecast_s,measured_s,low_s,high_s,peak_"
+      "bytes,"
+      "ratio_floor,ratio_measured\n";
+  for (const Json& row : result["rows"]) {
+    if (row.contains("failed")) continue;
+    for (const Json& at : row["lengths"])
+      for (const char* name : kPhases) {
+        const Json& phase = at[name];
+        const Json measured = phase.value("measured_s", Json::object());
+        text += concat(row["name"].get<std::string>(), ',', row["fusion"].get<std::string>(), ',',
+                       row["trained"].get<int64_t>(), ',', row["published"].get<int64_t>(), ',',
+                       at["length"].get<int64_t>(), ',', name);
+        for (const std::string& cell :
+             {decimals(phase["flops"], 0), number(phase, "floor_s"), number(phase, "forecast_s"),
+              number(measured, "median"), number(measured, "low"), number(measured, "high"),
+              phase.contains("peak_bytes") ? concat(phase["peak_bytes"].get<int64_t>()) : "",
+              number(phase, "ratio_floor"), number(phase, "ratio_measured")})
+          text += "," + cell;
+        text += "\n";
+      }
+  }
+  return text;
+}
+
+std::string compare_markdown(const Json& result) {
+  const bool measured = result.contains("measured_on");
+  std::string text = concat(
+      measured
+          ? concat("Measured on ", result["measured_on"].get<std::string>(), ", median of rounds in turns")
+          : concat("Predicted for ", result["machine"].get<std::string>(), ", not measured"),
+      ": products at ", rounded(result["rates"]["tflop_s"]), " TFLOP/s, copies at ",
+      rounded(result["rates"]["copy_gb_s"]), " GB/s; ", result["shape"].get<std::string>(), ", ",
+      result["samples"].get<int64_t>(), " texts with a picture each, ", result["dtype"].get<std::string>(),
+      ".\n\n");
+  text += by_length(result, "training step, ms (times as fast as LLaVA-LoRA)", [](const Json& at) {
+    const Json& train = at["train"];
+    const double ratio = ratio_of(train);
+    return concat(rounded(1e3 * time_of(train)), ratio > 0 ? concat(" (", decimals(ratio, 2), ")") : "");
+  });
+  text += by_length(result, "training step, TFLOP",
+                    [](const Json& at) { return rounded(1e-12 * at["train"]["flops"].get<double>()); });
+  text += by_length(result, "held at the peak, GB",
+                    [](const Json& at) { return rounded(1e-9 * at["train"]["peak_bytes"].get<double>()); });
+  text += by_length(result, "inference, ms: pictures + first token, one more token", [](const Json& at) {
+    return concat(rounded(1e3 * time_of(at["images"])), " + ", rounded(1e3 * time_of(at["first_token"])),
+                  ", ", rounded(1e3 * time_of(at["next_token"])));
+  });
+  return text;
+}
+
+}  // namespace dehvf

@@ -1,0 +1,110 @@
+// dehvf compare: what the methods of the papers cost on one engine, side by side.
+#include "bench/compare.h"
+#include "bench/train_step.h"
+
+#include <cstdio>
+
+#include "cli/assets.h"
+#include "cli/command.h"
+#include "core/backend.h"
+#include "core/io/file.h"
+
+namespace dehvf::cli {
+namespace {
+
+struct Options {
+  CompareOptions compare;
+  std::string device = "none", machine = "h200";
+  bool recompute = false, json = false;
+  std::filesystem::path out;
+};
+
+// Rates of machines that were measured once: the fastest product of a large cube, a copy read and written.
+void set_machine(CompareOptions& compare, const std::string& name) {
+  const std::map<std::string, MachineRates> known{{"h200", {.flops = 790e12, .bytes = 4.3e12}}};
+  const auto found = known.find(name);
+  if (found != known.end()) {
+    compare.rates = found->second;
+  } else {
+    require<ConfigError>(std::filesystem::exists(name),
+                         "machine: wanted h200 or a JSON file of `dehvf bench kernels "
+                         "--out`, found '",
+                         printable(name), "'");
+    const Json rates = read_json(name).value("rates", Json::object());
+    require<ConfigError>(rates.contains("copy_gb_s"), name,
+                         ": has no rates; wanted a file of `dehvf bench kernels --out`");
+    compare.rates = floor_rates(rates);
+  }
+  compare.machine = name;
+}
+
+std::vector<std::filesystem::path> shipped_presets() {
+  std::vector<std::filesystem::path> presets;
+  for (const auto& entry : std::filesystem::directory_iterator(default_assets() / "configs" / "papers"))
+    if (entry.path().extension() == ".yaml") presets.push_back(entry.path());
+  std::ranges::sort(presets);
+  return presets;
+}
+
+void compare(const Options& options) {
+  CompareOptions compare = options.compare;
+  if (compare.presets.empty()) compare.presets = shipped_presets();
+  if (options.recompute) compare.mode = SegmentMode::recompute;
+  if (options.device != "none") compare.device = chosen_device(options.device);
+  set_machine(compare, options.machine);
+  const Json result =
+      compare_methods(compare, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+  const std::string table = compare_markdown(result);
+  if (!options.out.empty()) {
+    std::filesystem::create_directories(options.out);
+    write_json(options.out / "compare.json", result);
+    write_file(options.out / "compare.csv", compare_csv(result));
+    write_file(options.out / "compare.md", table);
+  }
+  std::printf("%s", options.json ? (result.dump() + "\n").c_str() : table.c_str());
+}
+
+}  // namespace
+
+void add_compare(CLI::App& program, Action& chosen) {
+  auto* command = program.add_subcommand(
+      "compare",
+      "what the methods of the papers cost on one engine: time, FLOPs, memory; needs no weights\n"
+      "example: dehvf compare --shape 7b --out runs/compare\n"
+      "example: dehvf compare configs/papers/dehvf-7b.yaml configs/papers/llava-lora-7b.yaml --device "
+      "cuda:0");
+  auto options = std::make_shared<Options>();
+  CompareOptions& compare_options = options->compare;
+  command
+      ->add_option("presets", compare_options.presets, "run configs; all of configs/papers if none is given")
+      ->check(CLI::ExistingFile);
+  command->add_option("--shape", compare_options.shape,
+                      "7b, 13b or toy for all; the models that each preset names if not given");
+  command->add_option("--layers", compare_options.layers, "only so many of the language model's blocks")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--lengths", compare_options.lengths, "tokens of a text, separated by commas")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--samples", compare_options.samples, "texts of a step, each with a picture")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--supervised", compare_options.supervised, "labelled tokens of a text")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--device", options->device, "measure there: auto, cpu, cuda:N; none predicts only")
+      ->capture_default_str();
+  command->add_option("--rounds", compare_options.rounds, "of measured steps, methods in turns")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--machine", options->machine,
+                   "that is predicted for: h200, or a JSON file of `dehvf bench kernels --out`")
+      ->capture_default_str();
+  command->add_flag("--recompute", options->recompute, "blocks are run again for the backward pass");
+  command->add_option("--out", options->out, "folder for compare.json, .csv and .md");
+  command->add_flag("--json", options->json, "one JSON object on one line");
+  command->callback([&chosen, options] { chosen = [options] { compare(*options); }; });
+}
+
+}  // namespace dehvf::cli

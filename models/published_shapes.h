@@ -1,0 +1,14 @@
+// Models whose sizes are published, by the names of their folders: for what can be said without weights.
+#pragma once
+
+#include <string>
+
+#include "models/clip_config.h"
+#include "models/llama_config.h"
+
+namespace dehvf {
+
+LlamaConfig published_llama(const std::string& name);  // llama-7b, llama-13b; throws ConfigError naming them
+ClipConfig published_tower(const std::string& name);   // clip-vit-large-patch14, ...-336; the same
+
+}  // namespace dehvf

@@ -37,6 +37,8 @@ StepSize size_of_step(const CompareOptions& options, int64_t length) {
 void make_toy(Method& method, std::map<std::string, std::string>& keys) {
   method.llama.vocab = 512, method.llama.width = 256, method.llama.ffn = 688, method.llama.layers = 4;
   method.llama.heads = method.llama.kv_heads = 4, method.llama.head_dim = 64;
+  if (const auto level = keys.find("level"); level != keys.end())  // as far from the last block
+    level->second = concat(std::max<int64_t>(1, 8 - (method.tower.layers - std::stoll(level->second))));
   const int64_t side = method.tower.image / 56 * 16;
   method.tower = {.width = 64, .mlp = 256, .layers = 8, .heads = 4, .patch = 8, .image = side};
   const std::map<std::string, int64_t> divisors{{"hidden", 16}, {"rank", 16}, {"slots", 4}, {"queries", 4}};
@@ -233,21 +235,20 @@ void measure_rows(Json& rows, const std::vector<Method>& methods, const CompareO
   }
 }
 
-// Ratios of the reference's training time to every row's.
-void add_ratios(Json& rows) {
-  const auto reference = std::ranges::find_if(rows, [](const Json& row) {
-    return !row.contains("failed") && row["name"].get<std::string>().starts_with(kReference);
-  });
-  if (reference == rows.end()) return;
-  for (Json& row : rows) {
-    if (row.contains("failed")) continue;
-    for (size_t l = 0; l < row["lengths"].size(); ++l) {
-      Json& own = row["lengths"][l]["train"];
-      const Json& other = (*reference)["lengths"][l]["train"];
-      own["ratio_floor"] = other["floor_s"].get<double>() / own["floor_s"].get<double>();
-      if (own.contains("measured_s") && other.contains("measured_s"))
-        own["ratio_measured"] =
-            other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();
+// Ratios of the reference's training time to that of every row with the same language model.
+void add_ratios(Json& rows, const std::vector<Method>& methods) {
+  for (size_t r = 0; r < methods.size(); ++r) {
+    if (!methods[r].name.starts_with(kReference) || rows[r].contains("failed")) continue;
+    for (size_t i = 0; i < methods.size(); ++i) {
+      if (rows[i].contains("failed") || !(methods[i].llama == methods[r].llama)) continue;
+      for (size_t l = 0; l < rows[i]["lengths"].size(); ++l) {
+        Json& own = rows[i]["lengths"][l]["train"];
+        const Json& other = rows[r]["lengths"][l]["train"];
+        own["ratio_floor"] = other["floor_s"].get<double>() / own["floor_s"].get<double>();
+        if (own.contains("measured_s") && other.contains("measured_s"))
+          own["ratio_measured"] =
+              other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();
+      }
     }
   }
 }
@@ -279,7 +280,8 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
     progress("rates of the machine");
     result["measured_on"] = concat(*options.device);
     result["machine"] = concat(*options.device);
-    options.rates = floor_rates(machine_rates(Workbench(*options.device, options.shape == "toy")));
+    options.rates =
+        floor_rates(machine_rates(Workbench(*options.device, options.device->kind != DeviceKind::cuda)));
   }
   result["rates"] = {{"tflop_s", 1e-12 * options.rates.flops}, {"copy_gb_s", 1e-9 * options.rates.bytes}};
   result["dtype"] = concat(options.measured_type());
@@ -295,7 +297,7 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
     }
   }
   if (options.device) measure_rows(rows, methods, options, progress);
-  add_ratios(rows);
+  add_ratios(rows, methods);
   result["rows"] = std::move(rows);
   return result;
 }

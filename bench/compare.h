@@ -14,7 +14,8 @@
 namespace dehvf {
 
 struct CompareOptions {
-  std::vector<std::filesystem::path> presets;  // run configs; the first named llava-lora* is the reference
+  std::vector<std::filesystem::path>
+      presets;        // run configs; one named llava-lora* is the reference of its size
   std::string shape;  // 7b, 13b or toy for all; empty: the published models that each preset names
   int layers = 0;     // of the language model; 0: all of them
   std::vector<int64_t> lengths{32, 64, 128, 256, 512, 1024};  // of the texts, in tokens
@@ -36,8 +37,16 @@ struct CompareOptions {
 /// the device's memory is planned only, and says by how much in `skipped`.
 Json compare_methods(const CompareOptions& options, const std::function<void(const std::string&)>& progress);
 
-/// The same as lines of a table: CSV with a head, one line a method and length; Markdown.
-std::string compare_csv(const Json& result);
+/// The same as text: what it is of, in one sentence; tables with a method a line; Markdown of both; CSV with
+/// a head and a line for each method, length and phase.
+std::string compare_caption(const Json& result);
+struct TextTable {
+  std::string title;
+  std::vector<std::string> head;
+  std::vector<std::vector<std::string>> rows;  // each as long as the head
+};
+std::vector<TextTable> compare_tables(const Json& result);
 std::string compare_markdown(const Json& result);
+std::string compare_csv(const Json& result);
 
 }  // namespace dehvf

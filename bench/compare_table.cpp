@@ -35,31 +35,27 @@ double ratio_of(const Json& train) {
 
 std::string line_of(const std::vector<std::string>& cells) {
   std::string line = "|";
-  for (const std::string& cell : cells) line += " " + cell + " |";
+  for (const std::string& cell : cells) line += concat(" ", cell, " |");
   return line + "\n";
 }
 
-// A table with a column for each length, of what `cell` says of it.
-std::string by_length(const Json& result, const std::string& title,
-                      const std::function<std::string(const Json& at)>& cell) {
-  std::vector<std::string> head{title, "trained"}, rule{"---", "--:"};
-  for (const Json& length : result["lengths"]) {
-    head.push_back(concat(length.get<int64_t>(), " tokens"));
-    rule.push_back("--:");
-  }
-  std::string text = line_of(head) + line_of(rule);
+// A column for each length, of what `cell` says of it.
+TextTable by_length(const Json& result, const std::string& title,
+                    const std::function<std::string(const Json& at)>& cell) {
+  TextTable table{title, {"method", "trained"}, {}};
+  for (const Json& length : result["lengths"]) table.head.push_back(concat(length.get<int64_t>(), " tokens"));
   for (const Json& row : result["rows"]) {
     std::vector<std::string> cells{row["name"]};
     if (row.contains("failed")) {
-      cells.push_back("cannot be had: " + row["failed"].get<std::string>());
+      cells.push_back(concat("cannot be had: ", row["failed"].get<std::string>()));
     } else {
       cells.push_back(rounded(1e-6 * row["trained"].get<double>()) + " M");
       for (const Json& at : row["lengths"]) cells.push_back(cell(at));
     }
-    cells.resize(head.size());
-    text += line_of(cells);
+    cells.resize(table.head.size());
+    table.rows.push_back(std::move(cells));
   }
-  return text + "\n";
+  return table;
 }
 
 }  // namespace
@@ -83,36 +79,51 @@ std::string compare_csv(const Json& result) {
               number(measured, "median"), number(measured, "low"), number(measured, "high"),
               phase.contains("peak_bytes") ? concat(phase["peak_bytes"].get<int64_t>()) : "",
               number(phase, "ratio_floor"), number(phase, "ratio_measured")})
-          text += "," + cell;
+          text += concat(",", cell);
         text += "\n";
       }
   }
   return text;
 }
 
-std::string compare_markdown(const Json& result) {
-  const bool measured = result.contains("measured_on");
-  std::string text = concat(
-      measured
-          ? concat("Measured on ", result["measured_on"].get<std::string>(), ", median of rounds in turns")
+std::string compare_caption(const Json& result) {
+  return concat(
+      result.contains("measured_on")
+          ? concat("Measured on ", result["measured_on"].get<std::string>(), ", medians of rounds in turns")
           : concat("Predicted for ", result["machine"].get<std::string>(), ", not measured"),
       ": products at ", rounded(result["rates"]["tflop_s"]), " TFLOP/s, copies at ",
       rounded(result["rates"]["copy_gb_s"]), " GB/s; ", result["shape"].get<std::string>(), ", ",
       result["samples"].get<int64_t>(), " texts with a picture each, ", result["dtype"].get<std::string>(),
-      ".\n\n");
-  text += by_length(result, "training step, ms (times as fast as LLaVA-LoRA)", [](const Json& at) {
-    const Json& train = at["train"];
-    const double ratio = ratio_of(train);
-    return concat(rounded(1e3 * time_of(train)), ratio > 0 ? concat(" (", decimals(ratio, 2), ")") : "");
-  });
-  text += by_length(result, "training step, TFLOP",
-                    [](const Json& at) { return rounded(1e-12 * at["train"]["flops"].get<double>()); });
-  text += by_length(result, "held at the peak, GB",
-                    [](const Json& at) { return rounded(1e-9 * at["train"]["peak_bytes"].get<double>()); });
-  text += by_length(result, "inference, ms: pictures + first token, one more token", [](const Json& at) {
-    return concat(rounded(1e3 * time_of(at["images"])), " + ", rounded(1e3 * time_of(at["first_token"])),
-                  ", ", rounded(1e3 * time_of(at["next_token"])));
-  });
+      ".");
+}
+
+std::vector<TextTable> compare_tables(const Json& result) {
+  return {by_length(result, "Training step, ms (times as fast as LLaVA-LoRA)",
+                    [](const Json& at) {
+                      const Json& train = at["train"];
+                      const double ratio = ratio_of(train);
+                      return concat(rounded(1e3 * time_of(train)),
+                                    ratio > 0 ? concat(" (", decimals(ratio, 2), ")") : "");
+                    }),
+          by_length(result, "Training step, TFLOP",
+                    [](const Json& at) { return rounded(1e-12 * at["train"]["flops"].get<double>()); }),
+          by_length(result, "Training step, GB held at the peak",
+                    [](const Json& at) { return rounded(1e-9 * at["train"]["peak_bytes"].get<double>()); }),
+          by_length(result, "Inference, ms: pictures + first token, one more token", [](const Json& at) {
+            return concat(rounded(1e3 * time_of(at["images"])), " + ",
+                          rounded(1e3 * time_of(at["first_token"])), ", ",
+                          rounded(1e3 * time_of(at["next_token"])));
+          })};
+}
+
+std::string compare_markdown(const Json& result) {
+  std::string text = compare_caption(result) + "\n";
+  for (const auto& [title, head, rows] : compare_tables(result)) {
+    std::vector<std::string> named = head, rule(head.size(), "--:");
+    named[0] = title, rule[0] = "---";
+    text += concat("\n", line_of(named), line_of(rule));
+    for (const auto& row : rows) text += line_of(row);
+  }
   return text;
 }
 

@@ -1,11 +1,12 @@
 // dehvf compare: what the methods of the papers cost on one engine, side by side.
 #include "bench/compare.h"
-#include "bench/train_step.h"
 
 #include <cstdio>
 
+#include "bench/train_step.h"
 #include "cli/assets.h"
 #include "cli/command.h"
+#include "cli/compare_page.h"
 #include "core/backend.h"
 #include "core/io/file.h"
 
@@ -60,6 +61,7 @@ void compare(const Options& options) {
     write_json(options.out / "compare.json", result);
     write_file(options.out / "compare.csv", compare_csv(result));
     write_file(options.out / "compare.md", table);
+    write_file(options.out / "compare.html", compare_page(result, draw_plots(options.out / "compare.json")));
   }
   std::printf("%s", options.json ? (result.dump() + "\n").c_str() : table.c_str());
 }
@@ -102,7 +104,7 @@ void add_compare(CLI::App& program, Action& chosen) {
                    "that is predicted for: h200, or a JSON file of `dehvf bench kernels --out`")
       ->capture_default_str();
   command->add_flag("--recompute", options->recompute, "blocks are run again for the backward pass");
-  command->add_option("--out", options->out, "folder for compare.json, .csv and .md");
+  command->add_option("--out", options->out, "folder for compare.html with plots, .json, .csv and .md");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { compare(*options); }; });
 }

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "cli/report_style.h"
+#include "cli/html.h"
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/png.h"
@@ -13,45 +13,6 @@ namespace dehvf::cli {
 namespace {
 
 constexpr char kTitle[] = "Vision for a frozen LLaMA";
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text, 2000)) {  // no control characters, no invalid UTF-8
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-std::string base64(std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = std::min<size_t>(3, bytes.size() - i);
-    uint32_t word = 0;
-    for (size_t k = 0; k < 3; ++k) word = word << 8 | (k < left ? uint8_t(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) out += k <= left ? kDigits[word >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
 
 std::string decimals(double value, int digits) {
   char text[40];
@@ -172,8 +133,7 @@ std::string plots_of(const Plots& plots, size_t kind) {
   for (const auto& [name, title, caption] : kPlots) {
     const auto found = plots.svg.find(concat(name, "_", kind));
     if (found == plots.svg.end()) continue;
-    html += concat("<figure><figcaption><b>", title, "</b>", caption, "</figcaption><img alt='", title,
-                   "' src='data:image/svg+xml;base64,", base64(found->second), "'></figure>\n");
+    html += figure(title, caption, found->second);
   }
   return html;
 }
@@ -234,11 +194,7 @@ std::string examples(const RunResults& results, const std::filesystem::path& run
 }  // namespace
 
 std::string report_page(const RunResults& results, const std::filesystem::path& run, const Plots& plots) {
-  std::string html = concat(
-      "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\n<meta name='viewport' "
-      "content='width=device-width, initial-scale=1'>\n<title>",
-      kTitle, "</title>\n<style>", kReportStyle, "</style></head><body>\n<h1>", kTitle, "</h1>\n",
-      summary(results), "<h2>Results</h2>\n");
+  std::string html = concat(page_head(kTitle), summary(results), "<h2>Results</h2>\n");
   for (const std::string& kind : results.kinds()) html += table(results, kind);
   html +=
       "<p class='soft'>Accuracies in percent, of questions with a picture, of text only, of all, and by "

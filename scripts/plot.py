@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """plot.py RESULTS.json FOLDER: draws the plots of a run as SVG files into FOLDER.
 
-For data kind number i (in order of appearance): loss_i, weights_i, slots_i, ratio_i. Exit code 3: no matplotlib.
+Of a demo, for data kind number i (in order of appearance): loss_i, weights_i, slots_i, ratio_i. Of a comparison:
+ratio, parts, memory. Exit code 3: no matplotlib.
 """
 import json
 import math
@@ -97,7 +98,57 @@ def slots(rows, colour, many_seeds):
     return figure
 
 
+def ratio(results):
+    """Times as fast as the reference, over the length of the texts."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.2))
+    for i, row in enumerate(row for row in results["rows"] if "failed" not in row):
+        measured = all("ratio_measured" in at["train"] for at in row["lengths"])
+        key = "ratio_measured" if measured else "ratio_floor"
+        points = [(at["length"], at["train"][key]) for at in row["lengths"] if key in at["train"]]
+        if points:
+            axes.plot(*zip(*points), color=COLOURS[i % len(COLOURS)], linewidth=1.5, marker="o", markersize=3,
+                      linestyle="--" if i >= len(COLOURS) else "-", label=plain(row["name"]))
+    axes.axhline(1, color="#888888", linewidth=0.7)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(results["lengths"], [str(length) for length in results["lengths"]])
+    axes.set_xlabel("text tokens")
+    axes.set_ylabel("times as fast as LLaVA-LoRA")
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
+    return figure
+
+
+def stacked(results, what, scale, x_name):
+    """One bar a method, at the length in the middle, of parts that add up."""
+    at = len(results["lengths"]) // 2
+    rows = [row for row in results["rows"] if "failed" not in row][::-1]
+    tables = [row["lengths"][at]["train"][what] for row in rows]
+    parts = [part for part in dict.fromkeys(part for table in tables for part in table)
+             if any(table.get(part, 0) for table in tables)]
+    figure, axes = plt.subplots(figsize=(5.6, 0.26 * len(rows) + 1.2))
+    left = [0.0] * len(rows)
+    for i, part in enumerate(parts):
+        widths = [scale * table.get(part, 0) for table in tables]
+        axes.barh([plain(row["name"]) for row in rows], widths, left=left, height=0.7, label=plain(part),
+                  color=COLOURS[i % len(COLOURS)])
+        left = [a + b for a, b in zip(left, widths)]
+    axes.set_xlabel(f"{x_name}, {results['lengths'][at]} text tokens")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.9 / (0.26 * len(rows) + 0.6)), ncol=3)
+    return figure
+
+
+def draw_comparison(results, folder):
+    if any("ratio_floor" in at["train"] for row in results["rows"] for at in row.get("lengths", [])):
+        save(ratio(results), folder, "ratio")
+    save(stacked(results, "parts", 1e3, "ms"), folder, "parts")
+    save(stacked(results, "memory", 1e-9, "GB"), folder, "memory")
+
+
 def draw(results, folder):
+    if results.get("what") == "compare":
+        draw_comparison(results, folder)
+        return
     kinds = list(dict.fromkeys(row["data"] for row in results["rows"]))
     names = list(dict.fromkeys(row["name"] for row in results["rows"] if row.get("loss")))
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}

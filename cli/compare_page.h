@@ -1,0 +1,13 @@
+// A comparison as one HTML page that needs nothing from outside.
+#pragma once
+
+#include <string>
+
+#include "cli/plots.h"
+#include "core/io/json.h"
+
+namespace dehvf::cli {
+
+std::string compare_page(const Json& result, const Plots& plots);
+
+}  // namespace dehvf::cli

@@ -1,0 +1,108 @@
+// Every preset of the papers side by side: planned at its published size, measured at toy size; what is
+// refused.
+#include "bench/compare.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/message.h"
+
+namespace dehvf {
+namespace {
+
+using testing::HasSubstr;
+
+std::filesystem::path papers() { return std::filesystem::path(DEHVF_SOURCE_DIR) / "configs" / "papers"; }
+
+std::vector<std::filesystem::path> presets() {
+  std::vector<std::filesystem::path> all;
+  for (const auto& entry : std::filesystem::directory_iterator(papers())) all.push_back(entry.path());
+  std::ranges::sort(all);
+  return all;
+}
+
+CompareOptions options(const std::string& shape) {
+  return {
+      .presets = presets(), .shape = shape, .rates = {.flops = 790e12, .bytes = 4.3e12}, .machine = "h200"};
+}
+
+const Json& row_of(const Json& result, const std::string& name) {
+  for (const Json& row : result["rows"])
+    if (row["name"] == name) return row;
+  fail<Error>("no row ", name);
+}
+
+Json compared(const CompareOptions& options) {
+  return compare_methods(options, [](const auto&) {});
+}
+
+TEST(Compare, PlansEveryPresetAtItsOwnSize) {
+  CompareOptions given = options("");
+  given.lengths = {64, 512};
+  const Json result = compared(given);
+  ASSERT_EQ(result["rows"].size(), given.presets.size());
+  for (const Json& row : result["rows"]) {
+    ASSERT_FALSE(row.contains("failed")) << row;
+    for (const Json& at : row["lengths"])
+      for (const char* phase : {"train", "first_token", "next_token"}) {
+        EXPECT_GT(at[phase]["flops"], 0) << row["name"];
+        EXPECT_GT(at[phase]["floor_s"], 0) << row["name"];
+        EXPECT_GT(at[phase]["forecast_s"], at[phase]["floor_s"]) << row["name"];
+      }
+  }
+  // A roofline of the 7B step by hand, at the same rates: 69.5 ms.
+  const Json& dehvf = row_of(result, "dehvf-7b");
+  EXPECT_NEAR(dehvf["lengths"][1]["train"]["floor_s"], 69.5e-3, 0.3e-3);
+  EXPECT_NEAR(dehvf["trained"], 4068806, 0);
+  EXPECT_DOUBLE_EQ(row_of(result, "llava-lora-7b")["lengths"][0]["train"]["ratio_floor"], 1);
+  EXPECT_GT(dehvf["lengths"][0]["train"]["ratio_floor"], dehvf["lengths"][1]["train"]["ratio_floor"]);
+  EXPECT_FALSE(row_of(result, "dehvf-13b")["lengths"][0]["train"].contains("ratio_floor"))
+      << "none of its size";
+  EXPECT_THAT(compare_markdown(result), HasSubstr("Predicted for h200, not measured"));
+}
+
+TEST(Compare, MeasuresEveryPresetAtToySize) {
+  CompareOptions given = options("toy");
+  given.lengths = {24};
+  given.layers = 2;
+  given.device = kCpu;
+  given.rounds = 1;
+  const Json result = compared(given);
+  EXPECT_EQ(result["measured_on"], "cpu");
+  for (const Json& row : result["rows"]) {
+    ASSERT_FALSE(row.contains("failed")) << row;
+    for (const char* phase : {"train", "images", "first_token", "next_token"})
+      EXPECT_GT(row["lengths"][0][phase]["measured_s"]["median"], 0) << row["name"];
+    if (row["name"].get<std::string>().ends_with("7b"))
+      EXPECT_TRUE(row["lengths"][0]["train"].contains("ratio_measured")) << row["name"];
+  }
+  const std::string csv = compare_csv(result);
+  EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 4 * int64_t(given.presets.size()));
+}
+
+TEST(Compare, WhatDoesNotFitIsPlannedOnlyAndSaysByHowMuch) {
+  CompareOptions given = options("13b");
+  given.presets = {papers() / "llava-v1.5-7b.yaml"};
+  given.lengths = {64};
+  given.device = kCpu;
+  given.layers = 40;
+  given.samples = 1;
+  const Json row = compared(given)["rows"][0];
+  EXPECT_THAT(row["skipped"],
+              testing::MatchesRegex("needs [0-9.]+ GB, [0-9.]+ GB are free: [0-9.]+ GB too much"));
+  EXPECT_FALSE(row["lengths"][0]["train"].contains("measured_s"));
+}
+
+TEST(Compare, RefusesInOneLine) {
+  const auto refused = [](const CompareOptions& given) {
+    return message_of<ConfigError>([&] { compared(given); });
+  };
+  EXPECT_THAT(refused({}), HasSubstr("no presets"));
+  EXPECT_THAT(refused(options("70b")), HasSubstr("wanted 7b, 13b or toy, found '70b'"));
+  CompareOptions shorter = options("toy");
+  shorter.lengths = {8};
+  EXPECT_THAT(refused(shorter), HasSubstr("a text of 8 tokens cannot have 8 labelled ones"));
+}
+
+}  // namespace
+}  // namespace dehvf

@@ -244,7 +244,10 @@ void add_ratios(Json& rows, const std::vector<Method>& methods) {
       for (size_t l = 0; l < rows[i]["lengths"].size(); ++l) {
         Json& own = rows[i]["lengths"][l]["train"];
         const Json& other = rows[r]["lengths"][l]["train"];
-        own["ratio_floor"] = other["floor_s"].get<double>() / own["floor_s"].get<double>();
+        for (const char* what : {"floor", "forecast"}) {
+          const std::string time = concat(what, "_s");
+          own[concat("ratio_", what)] = other[time].get<double>() / own[time].get<double>();
+        }
         if (own.contains("measured_s") && other.contains("measured_s"))
           own["ratio_measured"] =
               other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();

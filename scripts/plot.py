@@ -103,7 +103,7 @@ def ratio(results):
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
     for i, row in enumerate(row for row in results["rows"] if "failed" not in row):
         measured = all("ratio_measured" in at["train"] for at in row["lengths"])
-        key = "ratio_measured" if measured else "ratio_floor"
+        key = "ratio_measured" if measured else "ratio_forecast"
         points = [(at["length"], at["train"][key]) for at in row["lengths"] if key in at["train"]]
         if points:
             axes.plot(*zip(*points), color=COLOURS[i % len(COLOURS)], linewidth=1.5, marker="o", markersize=3,

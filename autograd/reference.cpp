@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/ops/drop_lowest.h"
 #include "autograd/ops/elementwise.h"
 #include "autograd/ops/linear.h"
 #include "autograd/ops/rows.h"
@@ -154,6 +155,7 @@ Variable visual_rows_reference(const Variable& x, const VisualRows& rows, const 
   const auto shifted = [&](const Variable& slot_rows, const Variable& images, int64_t image) {
     if (image < 0) return slot_rows;
     Variable terms = entry(images, image);
+    if (!slot_rows.defined()) return scale(terms, rows.plan.lambda);
     if (rows.basis.defined()) terms = linear(terms, rows.basis, rows.bias);
     const int64_t surplus = slot_rows.shape()[0] - terms.shape()[0];
     const std::array<Variable, 2> padded{terms, zeros({surplus, terms.shape()[1]}, terms.dtype())};
@@ -165,8 +167,10 @@ Variable visual_rows_reference(const Variable& x, const VisualRows& rows, const 
     if (begin == end) continue;
     const Variable keys = shifted(rows.slot_keys, rows.image_keys, image_of[s]);
     const Variable values = shifted(rows.slot_values, rows.image_values, image_of[s]);
-    Variable weights = activate(matmul(slice_rows(x, begin, end), keys, true), rows.plan.activation);
+    Variable weights = matmul(slice_rows(x, begin, end), keys, true);
+    if (rows.plan.activation) weights = activate(weights, *rows.plan.activation);
     if (mask.defined()) weights = multiply(weights, mask.slice(begin, end));
+    if (rows.plan.dropped > 0) weights = drop_lowest(weights, rows.plan.dropped);
     outputs.push_back(scale(matmul(weights, values), rows.plan.scale));
   }
   return concat_rows(outputs);

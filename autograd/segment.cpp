@@ -37,6 +37,7 @@ Variable segment(std::string_view name, const Acquire& acquire, Body body, std::
   if (mode == SegmentMode::keep) {
     std::vector<Variable> leaves = detach_all(inputs);
     const Variable result = body(leaves);
+    if (!result.wants_grad()) return result;  // uses none of those that want one
     for (Variable& leaf : leaves) leaf = leaf.without_value();
     const auto kept = std::make_shared<Kept>(Kept{std::move(leaves), result.without_value()});
     return record(name, result.value(), std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {

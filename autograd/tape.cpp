@@ -136,12 +136,13 @@ Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Va
   std::unordered_map<VariableState*, Pending> sums;
   for (const Variable& leaf : leaves)
     if (leaf.wants_grad()) sums.try_emplace(Node::state(leaf));
-  Walk([&](VariableState& leaf, const Tensor& grad) {
+  Walk walk([&](VariableState& leaf, const Tensor& grad) {
     const auto found = sums.find(&leaf);
     require<Error>(found != sums.end(), "segment: parameter '", leaf.name,
                    "' is used inside but is not among the segment's inputs");
     found->second.add(grad);
-  }).run(root, upstream);
+  });
+  if (root.wants_grad()) walk.run(root, upstream);
   Grads result;
   for (const Variable& leaf : leaves) {
     const auto found = sums.find(Node::state(leaf));

@@ -13,8 +13,8 @@ void ModelOptions::add_to(CLI::App& command) {
                      "adapter folder, or a safetensors file (then with --fusion)");
   command.add_option("--fusion", files.fusion, "operator of an adapter that is one file, e.g. dehvf");
   command.add_option("--set", settings,
-                     "key=value, an option of that operator; repeatable. tower_adapters.rank, .scale and "
-                     ".dropout are those of adapters in the tower");
+                     "key=value, an option of that operator; repeatable. tower_adapters.form, .rank, .scale, "
+                     ".dropout and .temperature are those of adapters in the tower");
 }
 
 OpenedModel ModelOptions::open(DType dtype) const {

@@ -32,15 +32,20 @@ TextBatch pack(std::span<const std::vector<int32_t>> samples, std::span<const in
   batch.spans = tensor_of(spans).reshape({batch.samples(), 4});
   batch.image_of = image_of.empty() ? tensor_of(std::vector<int32_t>(samples.size(), -1))
                                     : tensor_of(image_of, Shape{batch.samples()});
-  batch.set_image_row();
+  batch.set_images();
   return batch;
 }
 
-void TextBatch::set_image_row() {
-  std::vector<int32_t> rows;
-  for (size_t s = 0; s < lengths.size(); ++s)
-    rows.insert(rows.end(), size_t(lengths[s]), image_of.data<int32_t>()[s] + 1);
+void TextBatch::set_images() {
+  std::vector<int32_t> rows, spans;
+  for (size_t s = 0; s < lengths.size(); ++s) {
+    const auto begin = int32_t(rows.size()), count = int32_t(lengths[s]),
+               row = image_of.data<int32_t>()[s] + 1;
+    rows.insert(rows.end(), size_t(count), row);
+    spans.insert(spans.end(), {begin, count, row, 1});
+  }
   image_row = tensor_of(rows);
+  image_spans = tensor_of(spans).reshape({samples(), 4});
 }
 
 Supervised supervised(const TextBatch& batch, std::span<const std::vector<int32_t>> labels) {

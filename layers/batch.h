@@ -19,14 +19,16 @@ struct TextBatch {
   Tensor spans;                  // i32 [samples, 4] for attention: every sample on its own
   Tensor image_of;               // i32 [samples], index of the sample's first image in the batch, or -1
   Tensor image_row;              // i32 [tokens], that of its sample plus one; 0 where it has no image
+  Tensor image_spans;            // i32 [samples, 4], {first token, tokens, image_row, 1} of each sample
 
   /// Calls fn for every tensor, in a fixed order; some may be empty.
   template <class Fn>
   void visit(const Fn& fn) {
-    for (Tensor* tensor : {&sample_ids, &tokens, &positions, &sample_offsets, &spans, &image_of, &image_row})
+    for (Tensor* tensor :
+         {&sample_ids, &tokens, &positions, &sample_offsets, &spans, &image_of, &image_row, &image_spans})
       fn(*tensor);
   }
-  void set_image_row();  // from lengths and image_of, on the host
+  void set_images();  // image_row and image_spans, from lengths and image_of, on the host
   int64_t samples() const { return int64_t(lengths.size()); }
   int64_t count() const { return tokens.count(); }
 };

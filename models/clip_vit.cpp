@@ -96,13 +96,14 @@ Variable ClipVit::run_block(const Block& block, const Variable& x, const Tensor&
                             const TowerAdapters* adapters, int layer, const TowerDropout& dropout) const {
   const int64_t rows = x.shape().rows(), dim = config_.width / config_.heads;
   const auto heads = [&](const Variable& y) { return reshape(y, {rows, config_.heads, dim}); };
-  const Variable u = block.norm1(x);
+  Variable u = block.norm1(x);
+  if (adapters) u = adapters->before_attention(u, layer, dropout);
   const Variable attended = attention(
       heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
       {.causal = false, .scale = 1 / std::sqrt(double(dim)), .own_keys = true, .longest = x.shape()[1]});
   const auto [h, w] = block.norm2(x, block.out(reshape(attended, x.shape())));
   const Variable out = block.fc2(block.fc1(w, config_.activation), {}, h);
-  return adapters ? add(out, (*adapters)(w, layer, dropout)) : out;
+  return adapters ? adapters->beside_mlp(w, out, layer, dropout) : out;
 }
 
 TowerLevels ClipVit::operator()(const Variable& pixels, std::span<const int> levels,

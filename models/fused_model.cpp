@@ -20,6 +20,9 @@ struct Tuned : Module {
 FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower) {
   return {.llm_width = llama.width,
           .llm_layers = llama.layers,
+          .llm_heads = llama.heads,
+          .llm_kv_heads = llama.kv_heads,
+          .llm_head_dim = llama.head_dim,
           .tower_width = tower.width,
           .tower_layers = tower.layers,
           .patches = tower.patches(),

@@ -92,7 +92,7 @@ Decoder::Decoder(const Llama& model, Vision vision, const TextBatch& prompts, in
   cache_ = cache_for(model_, plan.batch, room);
   sample_ids_ = plan.batch.sample_ids;
   image_of_ = plan.batch.image_of;
-  live_.resize(size_t(plan.batch.samples()));
+  live_.resize(size_t(prompts.samples()));
   std::iota(live_.begin(), live_.end(), int64_t(0));
   run(plan);
 }
@@ -117,7 +117,7 @@ void Decoder::advance(std::span<const int32_t> next) {
   TextBatch batch = one_token_each(live_, tokens, cache_);
   batch.sample_ids = sample_ids_;
   batch.image_of = image_of_;
-  batch.set_image_row();
+  batch.set_images();
   run(batch);
 }
 

@@ -56,6 +56,7 @@ KvCache::KvCache(const LlamaConfig& config, int64_t samples, int64_t capacity, D
   for (int l = 0; l < config.layers; ++l)
     for (auto* side : {&keys, &values})
       side->push_back(Tensor({samples * capacity, config.kv_heads, config.head_dim}, dtype, device));
+  memory.resize(size_t(config.layers));
 }
 
 Vision with_fusion(FusionOperator& fusion, ImageState state) {
@@ -176,13 +177,19 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
   const Tensor spans = options.cache ? cache_spans(*options.cache, all).to(device) : all.spans;
   Variable x = embeddings;
   if (plan.source.defined()) {
-    const Variable parts[] = {embeddings, vision.fusion->tokens(vision.state)};
+    const Variable parts[] = {embeddings, cast(vision.fusion->tokens(vision.state), x.dtype())};
     x = gather_rows(concat_rows(parts), plan.source);
   }
   for (int l = 0; l < config_.layers; ++l) {
     const bool last = plan.rows.defined() && l + 1 == config_.layers;
-    const BlockContext context{all,          last ? plan.chosen : all, l, options.training, options.seed,
-                               options.step, options.step_state};
+    const BlockContext context{all,
+                               last ? plan.chosen : all,
+                               l,
+                               options.training,
+                               options.seed,
+                               options.step,
+                               options.step_state,
+                               options.cache ? &options.cache->memory[size_t(l)] : nullptr};
     const Selection selection{last ? plan.chosen.spans : spans, last ? plan.rows : Tensor()};
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =
@@ -247,9 +254,11 @@ Variable Llama::attend(const Block& block, const Variable& x, const ImageState& 
   Variable attended_values = attention(q, k, v, selection.spans, causal);
   if (fusion) {
     if (const auto prefix = fusion->attention_prefix(state, context)) {
+      const auto front = linears(cast(prefix->rows, u.dtype()), {&block.k, &block.v}, {});
       const Variable extra =
-          attention(q, prefix->keys, prefix->values, prefix->spans, {.causal = false, .scale = causal.scale});
-      const Variable gate = reshape(prefix->gate, {1, config_.heads});
+          attention(q, heads(front[0], config_.kv_heads), heads(front[1], config_.kv_heads), prefix->spans,
+                    {.causal = false, .scale = causal.scale});
+      const Variable gate = reshape(cast(prefix->gate, u.dtype()), {1, config_.heads});
       const Tensor every_row = zeros({extra.shape()[0]}, DType::i32, extra.device());
       attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));
     }

@@ -21,6 +21,7 @@ struct KvCache {
   int64_t capacity;
   std::vector<int64_t> lengths;      // tokens held, per sample
   std::vector<Tensor> keys, values;  // per layer [samples * capacity, kv heads, head dim]
+  std::vector<Tensor> memory;        // per layer, of the fusion operator
 };
 
 /// Looks at one block's visual rows: u (the FFN's normed input), the FFN's output and what the rows add to

@@ -51,7 +51,7 @@ TextBatch select_rows(const TextBatch& batch, const Tensor& rows) {
   part.positions = tensor_of(positions);
   part.sample_offsets = tensor_of(offsets);
   part.spans = row_spans(batch, rows);
-  part.set_image_row();
+  part.set_images();
   return part;
 }
 

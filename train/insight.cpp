@@ -70,8 +70,9 @@ struct Gathered {
     const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
     const VisualRowsTensors tensors{value(rows.slot_keys),    value(rows.slot_values), value(rows.image_keys),
                                     value(rows.image_values), value(rows.basis),       value(rows.bias)};
-    const Tensor active =
-        cast(activate(visual_rows(u, tensors, rows.plan).scores, rows.plan.activation).to(kCpu), DType::f32);
+    const Tensor scores = visual_rows(u, tensors, rows.plan).scores;
+    const auto activation = rows.plan.activation;
+    const Tensor active = cast((activation ? activate(scores, *activation) : scores).to(kCpu), DType::f32);
     use.resize(size_t(active.size(1)));
     for (int64_t i = 0; i < active.count(); ++i)
       use[size_t(i % active.size(1))] += std::fabs(double(active.data<float>()[i])) / double(active.size(0));

@@ -54,6 +54,10 @@ AdapterDescription description_of(const ModelFiles& files) {
 TowerAdapterConfig tower_adapters_of(const AdapterDescription& description) {
   FusionConfig options(description.tower_adapter_options);
   TowerAdapterConfig config;
+  const std::string forms[] = {std::string(name_of(TowerAdapterForm::beside_mlp)),
+                               std::string(name_of(TowerAdapterForm::before_attention))};
+  config.form = tower_adapter_form(options.choice("form", forms[0], forms));
+  config.temperature = options.number("temperature", config.temperature);
   config.rank = options.integer("rank", config.rank, 1, 1 << 14);
   config.scale = options.number("scale", config.scale);
   config.dropout = options.number("dropout", config.dropout);

@@ -91,9 +91,11 @@ AdapterDescription Run::description(int64_t training_step) const {
                        .fusion_options = config_.fusion_options,
                        .tower_adapters = model_->options().tower_adapters};
   if (d.tower_adapters)
-    d.tower_adapter_options = {{"rank", concat(config_.adapters.rank)},
+    d.tower_adapter_options = {{"form", std::string(name_of(config_.adapters.form))},
+                               {"rank", concat(config_.adapters.rank)},
                                {"scale", concat(config_.adapters.scale)},
-                               {"dropout", concat(config_.adapters.dropout)}};
+                               {"dropout", concat(config_.adapters.dropout)},
+                               {"temperature", concat(config_.adapters.temperature)}};
   d.tuning = tuning_options(config_.tuning);
   d.base_model = config_.model.filename().string();
   d.tower_model = config_.tower.filename().string();

@@ -54,8 +54,10 @@ void each_key(RunConfig& c, const Visit& visit) {
   visit("device", c.device), visit("dtype", c.dtype), visit("find_nan", c.find_nan);
   visit("graphs", c.graphs), visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
-  visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.rank", c.adapters.rank);
-  visit("tower_adapters.scale", c.adapters.scale), visit("tower_adapters.dropout", c.adapters.dropout);
+  visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.form", c.adapters.form);
+  visit("tower_adapters.rank", c.adapters.rank), visit("tower_adapters.scale", c.adapters.scale);
+  visit("tower_adapters.dropout", c.adapters.dropout),
+      visit("tower_adapters.temperature", c.adapters.temperature);
   visit("lora.rank", c.tuning.lora.rank), visit("lora.alpha", c.tuning.lora.alpha),
       visit("lora.rslora", c.tuning.lora.rslora), visit("lora.dropout", c.tuning.lora.dropout),
       visit("lora.targets", c.tuning.lora.targets), visit("lora.from", c.lora_from);
@@ -98,6 +100,9 @@ struct Parse {
   static void set(const std::string&, const std::string& text, DType& value) { value = dtype_named(text); }
   static void set(const std::string&, const std::string& text, LoraTargets& value) { value = text.c_str(); }
   static void set(const std::string&, const std::string& text, TunedParts& value) { value = text.c_str(); }
+  static void set(const std::string&, const std::string& text, TowerAdapterForm& value) {
+    value = tower_adapter_form(text);
+  }
   static void set(const std::string&, const std::string& text, PromptFormat& value) {
     value = prompt_format(text);
   }
@@ -114,6 +119,7 @@ struct Print {
   static std::string text(const std::filesystem::path& value) { return Json(value.string()).dump(); }
   static std::string text(const std::string& value) { return Json(value).dump(); }
   static std::string text(bool value) { return value ? "true" : "false"; }
+  static std::string text(TowerAdapterForm value) { return std::string(name_of(value)); }
   static std::string text(DType value) { return std::string(name_of(value)); }
   static std::string text(PromptFormat value) { return std::string(prompt_format_name(value)); }
   static std::string text(SegmentMode value) { return value == SegmentMode::keep ? "keep" : "recompute"; }

@@ -5,6 +5,7 @@
 
 #include "core/cpu/chunks.h"
 #include "core/ops/check.h"
+#include "core/ops/drop_lowest.h"
 #include "core/ops/matmul.h"
 
 namespace dehvf::cpu {
@@ -151,8 +152,26 @@ void add_mixed(const Images<C>& images, const Tensor& mixed, double factor, cons
     add_into(mixed, sum, factor);
 }
 
+Tensor activated(const Tensor& scores, const VisualRowsPlan& plan) {
+  return dropout(plan.activation ? activate(scores, *plan.activation) : scores, plan.sample_offsets,
+                 plan.dropout);
+}
 Tensor attention_of(const Tensor& scores, const VisualRowsPlan& plan) {
-  return dropout(activate(scores, plan.activation), plan.sample_offsets, plan.dropout);
+  const Tensor all = activated(scores, plan);
+  return plan.dropped > 0 ? drop_lowest(all, plan.dropped).y : all;
+}
+
+// The gradient of the scores from that of attention_of().
+Tensor attention_backward_of(const Tensor& scores, Tensor gradient, const VisualRowsPlan& plan) {
+  if (plan.dropped > 0)
+    gradient = drop_lowest_backward(drop_lowest(activated(scores, plan), plan.dropped).kept, gradient);
+  gradient = dropout(gradient, plan.sample_offsets, plan.dropout);
+  return plan.activation ? activate_backward(scores, gradient, *plan.activation) : gradient;
+}
+
+// y = x matrix; 0 where there is none.
+void product_into(const Tensor& x, const Tensor& matrix, const Tensor& y, const MatmulOptions& options) {
+  matrix.defined() ? matmul_into(x, matrix, y, options) : fill(y, 0);
 }
 
 template <class C>
@@ -160,11 +179,11 @@ void forward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRows
                 const Tensor& output, const Tensor& scores) {
   const DType type = dtype_of<C>();
   const Images<C> images(rows, plan);
-  matmul_into(x, rows.slot_keys, scores, {.transpose_b = true});
+  product_into(x, rows.slot_keys, scores, {.transpose_b = true});
   if (images.any()) images.add_scores(images.project(x), images.keys, plan.lambda, scores);
   const Tensor attention = attention_of(scores, plan);
   const Tensor sum = output.dtype() == type ? output : Tensor(output.shape(), type);
-  matmul_into(attention, rows.slot_values, sum, {.alpha = plan.scale});
+  product_into(attention, rows.slot_values, sum, {.alpha = plan.scale});
   if (images.any()) add_mixed(images, images.mix(attention, images.values), plan.scale * plan.lambda, sum);
   if (output.dtype() != type) copy_into(cast(sum, output.dtype()), output);
 }
@@ -186,12 +205,13 @@ void backward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRow
 
   Tensor dscores, attention;
   if (key_side) {
-    dscores = product(dy, rows.slot_values, type, {.transpose_b = true, .alpha = plan.scale});
+    dscores = Tensor(scores.shape(), type);
+    product_into(dy, rows.slot_values, dscores, {.transpose_b = true, .alpha = plan.scale});
     if (images.any()) images.add_scores(projected_dy, images.values, plan.scale * plan.lambda, dscores);
-    dscores = activate_backward(scores, dropout(dscores, plan.sample_offsets, plan.dropout), plan.activation);
+    dscores = attention_backward_of(scores, dscores, plan);
   }
   if (value_side) attention = attention_of(scores, plan);
-  if (dx.defined()) matmul_into(dscores, rows.slot_keys, dx);
+  if (dx.defined()) product_into(dscores, rows.slot_keys, dx, {});
   if (grads.slot_keys.defined()) matmul_into(dscores, x, grads.slot_keys, {.transpose_a = true});
   if (grads.slot_values.defined())
     matmul_into(attention, dy, grads.slot_values, {.transpose_a = true, .alpha = plan.scale});

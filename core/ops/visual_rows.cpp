@@ -15,6 +15,13 @@ void check_rows(std::string_view name, const Tensor& tensor, const Shape& shape,
                        device);
 }
 
+// n
+int64_t slots_of(const VisualRowsTensors& rows) {
+  const Tensor& counted = rows.slot_keys.defined() ? rows.slot_keys : rows.image_keys;
+  const size_t axis = rows.slot_keys.defined() ? 0 : 1;
+  return counted.defined() && counted.shape().rank() == int(axis + 2) ? counted.size(axis) : 0;
+}
+
 int64_t check_images(const VisualRowsTensors& rows, int64_t slots, int64_t width, Device device) {
   if (!rows.image_keys.defined()) {
     require(!rows.image_values.defined() && !rows.basis.defined() && !rows.bias.defined(), kOp,
@@ -41,10 +48,12 @@ void check(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&
   check_float(kOp, "x", x);
   require(x.shape().rank() == 2, kOp, ": x is ", x.shape(), ", wanted [tokens, width]");
   const Device device = x.device();
-  const int64_t slots =
-      rows.slot_keys.defined() && rows.slot_keys.shape().rank() == 2 ? rows.slot_keys.size(0) : 0;
-  check_rows("slot_keys", rows.slot_keys, {slots, x.size(1)}, device);
-  check_rows("slot_values", rows.slot_values, {slots, x.size(1)}, device);
+  const int64_t slots = slots_of(rows);
+  const bool bare = !rows.slot_keys.defined() && !rows.slot_values.defined() && rows.image_keys.defined();
+  if (!bare) {
+    check_rows("slot_keys", rows.slot_keys, {slots, x.size(1)}, device);
+    check_rows("slot_values", rows.slot_values, {slots, x.size(1)}, device);
+  }
   check_sample_offsets(kOp, plan.sample_offsets, x.size(0));
   check_dropout(kOp, plan.dropout, plan.sample_offsets);
   const int64_t images = check_images(rows, slots, x.size(1), device);
@@ -53,8 +62,8 @@ void check(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&
   if (device != kCpu) return;
   for (int64_t s = 0; s < samples; ++s) {
     const int32_t image = plan.image_of.data<int32_t>()[s];
-    require(image >= -1 && image < images, kOp, ": sample ", s, " has image ", image, " of ", images,
-            "; wanted -1 for none");
+    require(image >= (bare ? 0 : -1) && image < images, kOp, ": sample ", s, " has image ", image, " of ",
+            images, bare ? "; without slots every sample needs one" : "; wanted -1 for none");
   }
 }
 
@@ -113,9 +122,8 @@ void count_backward(const Tensor& dy, const VisualRowsTensors& rows, const Visua
 
 VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
   check(x, rows, plan);  // before its sizes are used
-  const VisualRowsResult result{
-      Tensor(x.shape(), x.dtype(), x.device()),
-      Tensor({x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()), x.device())};
+  const VisualRowsResult result{Tensor(x.shape(), x.dtype(), x.device()),
+                                Tensor({x.size(0), slots_of(rows)}, statistics_dtype(x.dtype()), x.device())};
   visual_rows_into(x, rows, plan, result);
   return result;
 }
@@ -124,7 +132,7 @@ void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const Visu
                       const VisualRowsResult& result) {
   check(x, rows, plan);
   check_same(kOp, "x", x, "output", result.output);
-  check_like(kOp, "scores", result.scores, {x.size(0), rows.slot_keys.size(0)}, statistics_dtype(x.dtype()),
+  check_like(kOp, "scores", result.scores, {x.size(0), slots_of(rows)}, statistics_dtype(x.dtype()),
              x.device());
   count(x, rows, plan);
   run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "core/ops/dropout.h"
 #include "core/ops/elementwise.h"
@@ -13,7 +14,7 @@ namespace dehvf {
 /// slot's image term is image_keys basis^T + bias. Without it they are materialised: image_keys is the term.
 /// Everything about images may be empty where there are none.
 struct VisualRowsTensors {
-  Tensor slot_keys, slot_values;    // [n, width]
+  Tensor slot_keys, slot_values;    // [n, width]; empty where the image terms alone are the rows, n = N
   Tensor image_keys, image_values;  // [images, N, rank] or, materialised, [images, N, width]; N <= n
   Tensor basis;                     // [width, rank], as a projector's second layer stores its weight
   Tensor bias;                      // [width]
@@ -27,8 +28,9 @@ struct VisualRowsPlan {
   Tensor sample_offsets;  // i32 [samples + 1]: sample s owns the tokens [offsets[s], offsets[s + 1])
   Tensor image_of;        // i32 [samples]: index of the sample's image, -1 where it has none
   double lambda = 0.01, scale = 0.1;
-  Activation activation = Activation::silu;
-  DropoutSpec dropout;  // of the activated scores [tokens, n]
+  std::optional<Activation> activation = Activation::silu;  // of the scores; none leaves them as they are
+  DropoutSpec dropout;                                      // of the activated scores [tokens, n]
+  double dropped = 0;  // share of each token's activated scores that becomes 0: the lowest (drop_lowest.h)
 };
 
 /// scores [tokens, n], before the activation, is what backward needs; output has x's dtype.
@@ -53,8 +55,9 @@ struct VisualRowsResult {
 /// x [tokens, width]. With m = 1 for the tokens of a sample with an image and 0 for the others, E the image
 /// terms of its image, padded with zeros from N to n:
 ///   scores = x (slot_keys + m lambda E_k)^T
-///   output = scale dropout(activation(scores)) (slot_values + m lambda E_v)
-/// Throws ShapeError for N > n and for whatever else does not fit.
+///   output = scale drop_lowest(dropout(activation(scores))) (slot_values + m lambda E_v)
+/// Throws ShapeError for N > n, for a sample without an image where there are no slots, and for whatever else
+/// does not fit.
 VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan);
 void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
                       const VisualRowsResult& result);

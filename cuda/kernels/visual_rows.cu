@@ -209,6 +209,7 @@ void forward(const Images& images, const Coordinates& projected, const Tensor& s
     launch({"visual_rows_scores"}, grid_for(images, scores, images.on_device.slots), dim3(kThreads), 0,
            images.stream(), visual_rows_scores_kernel<Z>, images.on_device, data_of(projected.matrix),
            data_of(projected.column), keys, scores.data<float>(), weights.data<float>());
+    images.drop(weights);
     mix(images, weights, values, mixed);
   });
 }
@@ -220,6 +221,7 @@ void backward(const Images& images, const Coordinates& projected, const Tensor& 
            images.stream(), visual_rows_score_slopes_kernel<Z>, images.on_device, data_of(projected.matrix),
            data_of(projected.column), values, scores.data<float>(), slopes.data<float>(),
            weights.data<float>());
+    images.drop(weights, slopes);
     mix(images, slopes, keys, mixed_keys);
     mix(images, weights, values, mixed_values);
   });

@@ -14,6 +14,7 @@
 // of their own.
 #pragma once
 
+#include "core/ops/drop_lowest.h"
 #include "core/ops/matmul.h"
 #include "core/ops/visual_rows.h"
 #include "cuda/activation.cuh"
@@ -31,6 +32,7 @@ struct Rows {
   int samples, slots, terms, rank;
   bool factored;
   float lambda, scale;
+  bool activates;
   Activation activation;
   bool drops;
   DropoutDraw draw;
@@ -60,9 +62,11 @@ __device__ inline float dropout_factor(const Rows& rows, const Token& token, int
 }
 
 __device__ inline float value_of(const Rows& rows, float score) {
+  if (!rows.activates) return score;
   return visit_activation(rows.activation, [&](auto kind) { return Activated<kind()>{}(score); });
 }
 __device__ inline float slope_of(const Rows& rows, float score) {
+  if (!rows.activates) return 1;
   return visit_activation(rows.activation, [&](auto kind) { return ActivationSlope<kind()>{}(score); });
 }
 
@@ -78,7 +82,10 @@ struct Coordinates {
 class Images {
  public:
   Images(const VisualRowsTensors& rows, const VisualRowsPlan& plan, Device device)
-      : rows_(rows), present_(rows.image_keys.defined() && rows.image_keys.count() > 0), device_(device) {
+      : rows_(rows),
+        present_(rows.image_keys.defined() && rows.image_keys.count() > 0),
+        dropped_(plan.dropped),
+        device_(device) {
     const bool drops = plan.dropout.rate > 0;
     const auto integers = [](const Tensor& x) { return x.defined() ? x.data<int32_t>() : nullptr; };
     on_device = {integers(plan.sample_offsets),
@@ -86,13 +93,14 @@ class Images {
                  drops ? integers(plan.dropout.positions) : nullptr,
                  drops ? plan.dropout.sample_ids.data<int64_t>() : nullptr,
                  int(plan.image_of.count()),
-                 int(rows.slot_keys.size(0)),
+                 int(rows.slot_keys.defined() ? rows.slot_keys.size(0) : rows.image_keys.size(1)),
                  present_ ? int(rows.image_keys.size(1)) : 0,
                  present_ ? int(rows.image_keys.size(2)) : 0,
                  rows.basis.defined(),
                  float(plan.lambda),
                  float(plan.scale),
-                 plan.activation,
+                 plan.activation.has_value(),
+                 plan.activation.value_or(Activation::silu),
                  drops,
                  drops ? dropout_draw(plan.dropout) : DropoutDraw{}};
   }
@@ -132,6 +140,16 @@ class Images {
     if (grads.bias) matmul_into(x, mixed.column, grads.bias.reshape({grads.bias.count(), 1}), options);
   }
 
+  // Zeros, in `weights`, what the plan drops of them, and its slopes where they are given; false where it
+  // drops nothing.
+  bool drop(const Tensor& weights, const Tensor& slopes = {}) const {
+    if (dropped_ == 0) return false;
+    const DropLowestResult result = drop_lowest(weights, dropped_);
+    copy_into(result.y, weights);
+    if (slopes) copy_into(drop_lowest_backward(result.kept, slopes), slopes);
+    return true;
+  }
+
   // Calls fn(keys, values) with pointers to the image terms' elements.
   template <class Fn>
   void visit(const Fn& fn) const {
@@ -148,6 +166,7 @@ class Images {
 
   const VisualRowsTensors& rows_;
   bool present_;
+  double dropped_;
   Device device_;
 };
 

@@ -34,6 +34,14 @@ __device__ void mix(const Rows& rows, int64_t token, int image, const float* wei
   }
 }
 
+// The mixture once more, of weights that were dropped behind the kernel that made them.
+template <class Z>
+__global__ void visual_rows_mix_again_kernel(Rows rows, const float* weights, const Z* z, float* mixed,
+                                             float* column) {
+  const int64_t t = blockIdx.x;
+  mix(rows, t, token_at(rows, t).image, weights + t * rows.slots, z, mixed, column);
+}
+
 // scores += the image's part, weights = mask f(scores), mixed = M.
 template <class Z>
 __global__ void visual_rows_middle_kernel(Rows rows, const float* projected, const float* projected_column,
@@ -97,6 +105,14 @@ __global__ void visual_rows_terms_kernel(Rows rows, const float* weights, const 
 
 dim3 blocks_for(const Tensor& scores) { return dim3(unsigned(scores.size(0))); }
 
+template <class Z>
+void mix_again(const Images& images, const Tensor& weights, const Z* z, const Coordinates& mixed) {
+  if (!images.present()) return;
+  launch({"visual_rows_mix_again"}, blocks_for(weights), dim3(kThreads), 0, images.stream(),
+         visual_rows_mix_again_kernel<Z>, images.on_device, weights.data<float>(), z, data_of(mixed.matrix),
+         data_of(mixed.column));
+}
+
 void forward(const Images& images, const Coordinates& projected, const Tensor& scores, const Tensor& weights,
              const Coordinates& mixed) {
   images.visit([&]<class Z>(const Z* keys, const Z* values) {
@@ -104,6 +120,7 @@ void forward(const Images& images, const Coordinates& projected, const Tensor& s
            visual_rows_middle_kernel<Z>, images.on_device, data_of(projected.matrix),
            data_of(projected.column), keys, values, scores.data<float>(), weights.data<float>(),
            data_of(mixed.matrix), data_of(mixed.column));
+    if (images.drop(weights)) mix_again(images, weights, values, mixed);
   });
 }
 
@@ -115,6 +132,9 @@ void backward(const Images& images, const Coordinates& projected, const Tensor& 
            data_of(projected.column), keys, values, scores.data<float>(), slopes.data<float>(),
            weights.data<float>(), data_of(mixed_keys.matrix), data_of(mixed_keys.column),
            data_of(mixed_values.matrix), data_of(mixed_values.column));
+    if (!images.drop(weights, slopes)) return;
+    mix_again(images, slopes, keys, mixed_keys);
+    mix_again(images, weights, values, mixed_values);
   });
 }
 

@@ -1,17 +1,25 @@
 #include "cuda/kernels/visual_rows.cuh"
 
 namespace dehvf::cuda {
+namespace {
+
+// y = x matrix; 0 where there is none.
+void product_into(const Tensor& x, const Tensor& matrix, const Tensor& y, const MatmulOptions& options) {
+  matrix ? matmul_into(x, matrix, y, options) : fill(y, 0);
+}
+
+}  // namespace
 
 void visual_rows_forward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,
                          const VisualRowsPlan& plan, const Tensor& output, const Tensor& scores) {
   const int64_t tokens = x.size(0);
   const Images images(rows, plan, x.device());
-  matmul_into(x, rows.slot_keys, scores, {.transpose_b = true});
+  product_into(x, rows.slot_keys, scores, {.transpose_b = true});
   const Coordinates projected = images.project(x), mixed = images.empty(tokens);
   const Tensor weights(scores.shape(), DType::f32, x.device());
   middle.forward(images, projected, scores, weights, mixed);
   const Tensor sum = output.dtype() == DType::f32 ? output : Tensor(output.shape(), DType::f32, x.device());
-  matmul_into(weights, rows.slot_values, sum, {.alpha = plan.scale});
+  product_into(weights, rows.slot_values, sum, {.alpha = plan.scale});
   images.add_to(sum, mixed, plan.scale * plan.lambda);
   if (output.dtype() != DType::f32) run<Cast>(x.device().kind, sum, output);
 }
@@ -23,12 +31,12 @@ void visual_rows_backward(const VisualRowsMiddle& middle, const Tensor& x, const
   const Images images(rows, plan, dy.device());
   const Tensor slopes(scores.shape(), DType::f32, dy.device()),
       weights(scores.shape(), DType::f32, dy.device());
-  matmul_into(dy, rows.slot_values, slopes, {.transpose_b = true});
+  product_into(dy, rows.slot_values, slopes, {.transpose_b = true});
   const Coordinates projected = images.project(dy), mixed_keys = images.empty(tokens),
                     mixed_values = images.empty(tokens);
   middle.backward(images, projected, scores, slopes, weights, mixed_keys, mixed_values);
   if (dx) {
-    matmul_into(slopes, rows.slot_keys, dx);
+    product_into(slopes, rows.slot_keys, dx, {});
     images.add_to(dx, mixed_keys, plan.lambda);
   }
   if (grads.slot_keys) matmul_into(slopes, x, grads.slot_keys, {.transpose_a = true});

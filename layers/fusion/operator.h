@@ -46,12 +46,13 @@ struct InputTokens {
   Tensor text_rows;  // i32 [text tokens]: where each of them went
 };
 
-/// Extra keys and values with a softmax of their own, added to the attention's output through a gate per
+/// Rows in front of every text that are only looked at: the block's own maps make keys and values of them,
+/// without positions; they have a softmax of their own, added to the attention's output through a gate per
 /// head.
-struct PrefixKv {
-  Variable keys, values;  // [rows, kv heads, head dim]
-  Variable gate;          // [heads]
-  Tensor spans;           // i32 [samples, 4]: query rows and prefix rows of each sample
+struct Prefix {
+  Variable rows;  // [prefix rows, llm width]
+  Variable gate;  // [heads]
+  Tensor spans;   // i32 [samples, 4]: rows of context.rows and prefix rows of each sample
 };
 
 /// The frozen matrices of one block's FFN, down(silu(gate u) * up u), each [out, in].
@@ -67,12 +68,15 @@ struct BlockContext {
   bool training = false;
   uint64_t seed = 0, step = 0;  // of dropout
   Tensor step_state;            // a StepState whose step stands for `step`; may be empty
+  // While decoding, what the operator keeps for this layer: empty at the prompts, then what they left.
+  Tensor* memory = nullptr;
 };
 
 /// The shapes that an operator's sizes follow from.
 struct FusionShapes {
   int64_t llm_width = 0;
-  int llm_layers = 0;
+  int llm_layers = 0, llm_heads = 0, llm_kv_heads = 0;
+  int64_t llm_head_dim = 0;
   int64_t tower_width = 0;
   int tower_layers = 0;
   int64_t patches = 0;
@@ -84,6 +88,9 @@ struct CostReport {
   int64_t published = 0;                            // as the paper's authors count them, dead ones included
   double flops_per_image = 0, flops_per_token = 0;  // forward, all layers; of the operator alone
   int64_t tokens_per_image = 0;  // put into the sequence: each costs what a text token does
+  // The same, in every forward pass, whatever is in its batch.
+  double flops_once = 0;
+  int64_t tokens_once = 0;
 };
 
 /// A parameter setting under which the model equals text-only, or the reason why there is none.
@@ -125,7 +132,7 @@ class FusionOperator : public Module {
   virtual Variable before_attention(const Variable& x, const ImageState&, const BlockContext&) const {
     return x;
   }
-  virtual std::optional<PrefixKv> attention_prefix(const ImageState&, const BlockContext&) const {
+  virtual std::optional<Prefix> attention_prefix(const ImageState&, const BlockContext&) const {
     return std::nullopt;
   }
   virtual std::optional<VisualRows> ffn_rows(const ImageState&, const BlockContext&) const {

@@ -40,7 +40,8 @@ int read_level(const FusionShapes& shapes, FusionConfig& config) {
   return int(config.integer("level", std::max(1, shapes.tower_layers - 1), 1, shapes.tower_layers));
 }
 
-std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, Place place) {
+std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, Place place,
+                                         int64_t first_row) {
   const auto images = text.image_of.span<int32_t>();
   if (std::ranges::none_of(images, [](int32_t image) { return image >= 0; })) return std::nullopt;
   const auto given = text.tokens.span<int32_t>(), at = text.positions.span<int32_t>();
@@ -58,7 +59,7 @@ std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, P
     };
     put_text(first, 0);
     for (int64_t i = 0; i < visual; ++i)
-      all.put(kNoToken, next + int32_t(i), text.count() + images[s] * count + i);
+      all.put(kNoToken, next + int32_t(i), text.count() + first_row + images[s] * count + i);
     put_text(end, visual);
     all.end_sample();
   }
@@ -68,7 +69,7 @@ std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, P
   result.batch.positions = tensor_of(all.positions);
   result.batch.sample_offsets = tensor_of(all.offsets);
   result.batch.spans = tensor_of(all.spans).reshape({text.samples(), 4});
-  result.batch.set_image_row();
+  result.batch.set_images();
   return result;
 }
 

@@ -15,9 +15,10 @@ Place read_place(FusionConfig& config, const std::string& fallback);
 int read_level(const FusionShapes& shapes, FusionConfig& config);
 
 /// The sequence with `count` tokens put into every sample with an image: positions count on, the texts'
-/// further ones behind them; image i's are the rows [i count, (i + 1) count) of tokens(). Nothing where no
-/// sample has an image.
-std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, Place place);
+/// further ones behind them; image i's are the `count` rows of tokens() from first_row + i count on. Nothing
+/// where no sample has an image.
+std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, Place place,
+                                         int64_t first_row = 0);
 
 /// The patches of one level, without the class token: [images * patches, tower width].
 Variable patches_of(const TowerLevels& tower, int level, bool post_norm);

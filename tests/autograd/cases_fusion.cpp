@@ -18,7 +18,8 @@ struct RowsCase {
   int64_t slots, image_rows, rank, width;
   int64_t images = 3;
   double rate = 0;
-  Activation activation = Activation::silu;
+  std::optional<Activation> activation = Activation::silu;
+  double lowest = 0;  // share of the scores
 };
 
 VisualRowsPlan plan_of(const RowsCase& c) {  // when it runs: tensors need a Runtime
@@ -29,15 +30,23 @@ VisualRowsPlan plan_of(const RowsCase& c) {  // when it runs: tensors need a Run
     ids.push_back(int64_t(1) << 40 | int64_t(ids.size() * 7));
   }
   // Larger than in use, so that a lost lambda or image term is far outside every bound.
-  return {
-      tensor_of(offsets), tensor_of(c.image_of), 0.5, 0.75, c.activation, {c.rate, 5, 6, 7, tensor_of(ids)}};
+  return {tensor_of(offsets),
+          tensor_of(c.image_of),
+          0.5,
+          0.75,
+          c.activation,
+          {c.rate, 5, 6, 7, tensor_of(ids)},
+          c.lowest};
 }
 
-// rank 0: materialised; images 0: none at all.
+// rank 0: materialised; images 0: none at all; slots 0: none, the rows are the images'.
 OpCase rows_case(const RowsCase& c) {
   const int64_t tokens = std::accumulate(c.lengths.begin(), c.lengths.end(), int64_t(0));
-  std::vector<OpInput> inputs{
-      {"x", {tokens, c.width}}, {"slot_keys", {c.slots, c.width}}, {"slot_values", {c.slots, c.width}}};
+  std::vector<OpInput> inputs{{"x", {tokens, c.width}}};
+  if (c.slots > 0) {
+    inputs.push_back({"slot_keys", {c.slots, c.width}});
+    inputs.push_back({"slot_values", {c.slots, c.width}});
+  }
   if (c.images > 0) {
     const Shape shape{c.images, c.image_rows, c.rank > 0 ? c.rank : c.width};
     inputs.push_back({"image_keys", shape});
@@ -49,13 +58,15 @@ OpCase rows_case(const RowsCase& c) {
   }
   const auto rows_of = [c](std::span<const Variable> in) {
     const auto at = [&](size_t i) { return i < in.size() ? in[i] : Variable(); };
+    if (c.slots == 0) return VisualRows{{}, {}, at(1), at(2), at(3), at(4), plan_of(c)};
     return VisualRows{in[1], in[2], at(3), at(4), at(5), at(6), plan_of(c)};
   };
-  const double key = double(c.width) * (1 + 0.25 * double(c.rank)), weights = double(c.slots);
+  const double key = double(c.width) * (1 + 0.25 * double(c.rank)),
+               weights = double(std::max(c.slots, c.image_rows));
   return {"visual_rows_" + c.name, inputs, [=](auto in) { return visual_rows(in[0], rows_of(in)); },
           [=](auto in) {
             const VisualRows rows = rows_of(in);
-            const Tensor mask = dropout_mask(rows.slot_keys.shape()[0], rows.plan.sample_offsets,
+            const Tensor mask = dropout_mask(std::max(c.slots, c.image_rows), rows.plan.sample_offsets,
                                              rows.plan.dropout, DType::f64);
             return visual_rows_reference(in[0], rows, mask);
           },
@@ -76,6 +87,8 @@ const bool kRows = [] {
            {"ones", {1}, {0}, 1, 1, 1, 1, 1},
            {"text_only", {3, 5}, {-1, -1}, 7, 5, 3, 9, 2},
            {"no_images", {3, 5}, {-1, -1}, 7, 0, 0, 9, 0},
+           {"lowest_dropped", kLengths, kImageOf, 11, 7, 0, 19, 3, 0, {}, 0.3},
+           {"no_slots", {3, 4, 0, 5}, {0, 2, 1, 0}, 0, 9, 0, 19, 3, 0.2, Activation::gelu, 0.25},
            {"gelu", {3, 5}, {0, -1}, 7, 5, 3, 9, 1, 0.2, Activation::gelu},
        })
     AddCase(rows_case(c));

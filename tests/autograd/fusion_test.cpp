@@ -132,6 +132,12 @@ TEST(VisualRows, RefusesWhatDoesNotFit) {
   Rows none;
   none.tensors.image_keys = none.tensors.image_values = none.tensors.basis = none.tensors.bias = {};
   EXPECT_EQ(none.refused(), "visual_rows: sample 0 has image 1 of 0; wanted -1 for none");
+  Rows bare;  // of the image terms alone, of which the second sample has none
+  bare.tensors.slot_keys = bare.tensors.slot_values = {};
+  EXPECT_EQ(bare.refused(), "visual_rows: sample 1 has image -1 of 2; without slots every sample needs one");
+  Rows half;
+  half.tensors.slot_values = {};
+  EXPECT_EQ(half.refused(), "visual_rows: slot_values is empty, wanted [7, 5]");
 }
 
 // Slices of one tensor as keys and values must not be taken for the same rows.

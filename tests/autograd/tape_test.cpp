@@ -1,6 +1,7 @@
 // Which values a recorded graph keeps alive: those that its closures hold, and no other.
 #include <gtest/gtest.h>
 
+#include "autograd/ops/elementwise.h"
 #include "autograd/ops/linear.h"
 #include "autograd/segment.h"
 #include "core/ops/elementwise.h"
@@ -92,6 +93,19 @@ TEST(Tape, AnInputThatASegmentDoesNotUseGetsZeros) {
     backward(segment(
         "s", {}, [](std::span<const Variable> in) { return matmul(in[0], in[0], true); }, {x, unused}, mode));
     EXPECT_EQ(cast(unused.grad(), DType::f64).data<double>()[1], 0);
+  }
+}
+
+TEST(Tape, ASegmentMayUseNoneOfItsWantedInputs) {
+  const Variable x = Variable::parameter(noise({4, 3}, 2), "x"),
+                 unused = Variable::parameter(noise({4, 3}, 4), "unused"), constant(noise({4, 3}, 5));
+  for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute}) {
+    x.set_grad({});
+    const Variable passed = segment(
+        "s", {}, [](std::span<const Variable> in) { return add(in[0], in[0]); }, {constant, unused}, mode);
+    EXPECT_TRUE(mode == SegmentMode::recompute || !passed.wants_grad());
+    backward(add(x, passed));
+    EXPECT_EQ(cast(x.grad(), DType::f64).data<double>()[1], 1);
   }
 }
 

@@ -25,13 +25,13 @@ inline std::vector<std::vector<int32_t>> cut(const std::vector<int32_t>& flat,
 /// A model of the folders in dehvf/ joined by an operator, and the batch of `name`_expected.
 struct FusedFixture {
   FusedFixture(const std::string& name, const std::string& fusion, std::map<std::string, std::string> config,
-               DType dtype)
+               DType dtype, const TowerAdapterConfig& adapters = {.rank = 3, .scale = 0.1, .dropout = 0})
       : expected(load_safetensors(golden(name + "_expected.safetensors"))),
         model(fused_llama_config(), read_clip_config(golden("dehvf/tower")),
               {.fusion = fusion,
                .config = FusionConfig(std::move(config)),
                .tower_adapters = true,
-               .adapters = {.rank = 3, .scale = 0.1, .dropout = 0}}) {
+               .adapters = adapters}) {
     load_from(model.llama(), load_safetensors(golden("dehvf/llama/model.safetensors")), dtype, false);
     load_from(model.tower(), load_safetensors(golden("dehvf/tower/model.safetensors")), dtype, false);
     load_from(model, load_safetensors(golden(name + ".safetensors")), dtype, true);

@@ -10,10 +10,14 @@ namespace {
 using Options = std::map<std::string, std::string>;
 
 CostReport cost_of(const LlamaConfig& llama, const std::string& fusion, const Options& options,
-                   const ClipConfig& tower = clip_l14(), bool adapters = true) {
+                   const ClipConfig& tower = clip_l14(),
+                   const std::optional<TowerAdapterConfig>& adapters = TowerAdapterConfig{}) {
   const size_t before = backend(kCpu).bytes_in_use();
   FusedModel model(llama, tower,
-                   {.fusion = fusion, .config = FusionConfig(options), .tower_adapters = adapters});
+                   {.fusion = fusion,
+                    .config = FusionConfig(options),
+                    .tower_adapters = adapters.has_value(),
+                    .adapters = adapters.value_or(TowerAdapterConfig{})});
   const CostReport cost = model.cost();
   EXPECT_LT(backend(kCpu).bytes_in_use() - before, 16u << 20);  // the RoPE table, no weight
   return cost;
@@ -46,10 +50,10 @@ ClipConfig at_336() {
 }
 
 TEST(ParameterCount, Llava) {
-  const CostReport linear = cost_of(llama_7b(), "llava", {{"projector", "linear"}}, clip_l14(), false);
+  const CostReport linear = cost_of(llama_7b(), "llava", {{"projector", "linear"}}, clip_l14(), std::nullopt);
   EXPECT_EQ(linear.live, 4'198'400);
   EXPECT_EQ(linear.tokens_per_image, 256);
-  const CostReport v15 = cost_of(llama_13b(), "llava", {}, at_336(), false);
+  const CostReport v15 = cost_of(llama_13b(), "llava", {}, at_336(), std::nullopt);
   EXPECT_EQ(v15.live, 31'467'520);
   EXPECT_EQ(v15.tokens_per_image, 576);
   // MemVP's LLaVA-LoRA, 4.4M: a projector of rank 128, the tower's adapters, LoRA of rank 6 on 32 q and v.
@@ -65,12 +69,43 @@ TEST(ParameterCount, QFormer) {
   LlamaConfig llm = llama_7b();
   llm.width = 2560;
   const Options blip2{{"width", "768"}, {"heads", "12"}, {"blocks", "12"}};
-  EXPECT_EQ(cost_of(llm, "qformer", blip2, clip_l14(), false).live, 103'591'936);
+  EXPECT_EQ(cost_of(llm, "qformer", blip2, clip_l14(), std::nullopt).live, 103'591'936);
 }
 
 TEST(ParameterCount, NaiveConcatHasThoseOfItsRows) {
   EXPECT_EQ(cost_of(llama_7b(), "naive_concat", {{"slots", "320"}}).published, 3'879'040);
   EXPECT_EQ(cost_of(llama_13b(), "naive_concat", {{"of", "dehvf"}, {"slots", "400"}}).published, 5'675'974);
+}
+
+// Published: 1.2M of prompts and 1.8M in all, with LLaMA-7B.
+TEST(ParameterCount, LlamaAdapter) {
+  const CostReport first = cost_of(llama_7b(), "llama_adapter", {});
+  EXPECT_EQ(first.published, 30 * (10 * 4096 + 32) + 593'992);
+  EXPECT_EQ(first.published, 1'823'752);
+  EXPECT_EQ(first.tokens_per_image, 0);
+  EXPECT_EQ(cost_of(llama_7b(), "llama_adapter", {{"version", "2"}}).published,
+            31 * (20 * 4096 + 32) + 32 + 659'584);
+}
+
+// Published: 3.8M (its code prints 3.78M) and 5.4M.
+TEST(ParameterCount, Lavin) {
+  const TowerAdapterConfig routed{.form = TowerAdapterForm::before_attention, .rank = 8};
+  const CostReport small = cost_of(llama_7b(), "lavin", {}, clip_l14(), routed);
+  EXPECT_EQ(small.published, 3'781'296);
+  EXPECT_EQ(small.live, 3'781'296);
+  EXPECT_EQ(small.tokens_per_image, 6);
+  EXPECT_EQ(cost_of(llama_13b(), "lavin", {}, clip_l14(), routed).published, 5'390'080);
+}
+
+// Published: 4.5M and 5.5M; at 13B they round to 5.4M, from the 5.45M that its code prints.
+TEST(ParameterCount, AdemVl) {
+  const CostReport small = cost_of(llama_7b(), "adem_vl", {});
+  EXPECT_EQ(small.published, 2 * 320 * 4096 + 2 * 659'584 + 589'824);
+  EXPECT_EQ(small.published, 4'530'432);
+  EXPECT_EQ(small.live, 4'530'432 - 24'576);
+  EXPECT_EQ(small.tokens_per_image, 1);
+  EXPECT_EQ(cost_of(llama_13b(), "adem_vl", {}).published, 5'449'984);
+  EXPECT_EQ(cost_of(llama_7b(), "adem_vl", {{"class_token", "false"}}).published, 4'530'432 - 659'584);
 }
 
 }  // namespace

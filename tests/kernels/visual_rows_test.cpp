@@ -13,7 +13,9 @@ struct Case {
   int64_t width, slots, images, terms, rank;  // rank 0: the terms are written out
   std::vector<int32_t> offsets, image_of;
   double dropped = 0;
-  Activation activation = Activation::silu;
+  std::optional<Activation> activation = Activation::silu;
+  double lowest = 0;
+  bool slotless = false;
 };
 
 const std::vector<Case> kCases = {
@@ -29,6 +31,19 @@ const std::vector<Case> kCases = {
     {"factored, dropout", 33, 21, 2, 21, 8, {0, 3, 17}, {1, 1}, 0.3},
     {"written out, surplus slots", 24, 10, 3, 7, 0, {0, 5, 6, 18}, {2, -1, 0}},
     {"written out, dropout, gelu", 17, 6, 1, 6, 0, {0, 9}, {0}, 0.5, Activation::gelu},
+    {"the lowest dropped, no activation", 24, 10, 3, 7, 0, {0, 5, 6, 18}, {2, -1, 0}, 0, {}, 0.35},
+    {"no slots, the lowest dropped", 19, 11, 3, 11, 0, {0, 5, 5, 9, 20}, {2, 0, 1, 0}, 0, {}, 0.2, true},
+    {"factored, dropout, the lowest dropped",
+     33,
+     21,
+     2,
+     17,
+     8,
+     {0, 3, 17},
+     {1, -1},
+     0.3,
+     Activation::gelu,
+     0.6},
     {"no image anywhere", 16, 5, 0, 0, 3, {0, 4, 9}, {-1, -1}},
     {"more slots, columns and tokens than a tile has", 8, 150, 2, 140, 130, {0, 70, 72, 75}, {1, -1, 0}},
 };
@@ -47,8 +62,10 @@ Inputs make(const Case& c, DType dtype, DType shared) {
   };
   const int64_t tokens = c.offsets.back();
   Inputs in{draw({tokens, c.width}, 1, dtype), draw({tokens, c.width}, 2, dtype)};
-  in.rows.slot_keys = draw({c.slots, c.width}, 3, shared);
-  in.rows.slot_values = draw({c.slots, c.width}, 4, shared);
+  if (!c.slotless) {
+    in.rows.slot_keys = draw({c.slots, c.width}, 3, shared);
+    in.rows.slot_values = draw({c.slots, c.width}, 4, shared);
+  }
   if (c.images > 0) {
     const Shape terms{c.images, c.terms, c.rank > 0 ? c.rank : c.width};
     in.rows.image_keys = draw(terms, 5, shared);
@@ -62,7 +79,8 @@ Inputs make(const Case& c, DType dtype, DType shared) {
              .image_of = tensor_of(c.image_of),
              .lambda = 0.4,
              .scale = 0.6,
-             .activation = c.activation};
+             .activation = c.activation,
+             .dropped = c.lowest};
   if (c.dropped > 0) {
     std::vector<int64_t> ids;
     for (size_t s = 0; s < c.image_of.size(); ++s) ids.push_back(int64_t(1000 + 7 * s) << 30);

@@ -38,8 +38,9 @@ TEST_P(OperatorConfig, NoKeyTakesNonsense) {
 
 TEST_P(OperatorConfig, SizesAreAboveZero) {
   const auto keys = tiny::keys_of(GetParam());
-  for (const char* size : {"slots", "rank", "groups", "positions", "level", "embedding", "hidden", "width",
-                           "heads", "blocks", "queries", "cross_every"})
+  for (const char* size :
+       {"slots", "rank", "groups", "positions", "level", "embedding", "hidden", "width", "heads", "blocks",
+        "queries", "cross_every", "prompts", "layers", "levels", "dim", "pooled"})
     if (std::ranges::find(keys, size) != keys.end())
       for (const char* value : {"0", "-3", "99999999999999999999"})
         EXPECT_THAT(complaint({{size, value}}), HasSubstr(concat("fusion.", size)));

@@ -85,13 +85,12 @@ TEST(NoGraphs, AreNotMadeOfNaiveConcat) {
   for (size_t i = 0; i < plain.losses.size(); ++i) EXPECT_NEAR(with.losses[i], plain.losses[i], 1e-4) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Operators, Graphs,
-                         testing::Values(std::pair{"dehvf", false}, std::pair{"dehvf", true},
-                                         std::pair{"memvp", true}, std::pair{"llava", false},
-                                         std::pair{"qformer", true}, std::pair{"my_idea", true}),
-                         [](const auto& info) {
-                           return concat(info.param.first, info.param.second ? "Cached" : "Seen");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Operators, Graphs,
+    testing::Values(std::pair{"llama_adapter", true}, std::pair{"lavin", false}, std::pair{"adem_vl", false},
+                    std::pair{"dehvf", false}, std::pair{"dehvf", true}, std::pair{"memvp", true},
+                    std::pair{"llava", false}, std::pair{"qformer", true}, std::pair{"my_idea", true}),
+    [](const auto& info) { return concat(info.param.first, info.param.second ? "Cached" : "Seen"); });
 
 }  // namespace
 }  // namespace dehvf

@@ -77,6 +77,58 @@ TEST_P(Products, NoGradientOfAFrozenWeight) {
     EXPECT_EQ(weight_gradients(model, run_step(model, mode).backward), Counts());
 }
 
+double flops_of(const Trace& trace) {
+  double sum = 0;
+  for (const auto& p : trace.products) sum += 2.0 * double(p.batch) * double(p.m) * double(p.n) * double(p.k);
+  return sum;
+}
+
+// Of those whose maps are all products of matrices; attention is none. `each_token`: what the operator does
+// for a token is products too.
+struct CostCase {
+  tiny::Case of;
+  bool each_token;
+};
+
+class Costs : public testing::TestWithParam<CostCase> {};
+INSTANTIATE_TEST_SUITE_P(
+    Operators, Costs,
+    testing::Values(CostCase{{"llava", {}}, true},
+                    CostCase{{"llama_adapter", {{"prompts", "3"}, {"layers", "2"}, {"rank", "5"}}}, false},
+                    CostCase{{"llama_adapter", {{"version", "2"}, {"prompts", "3"}, {"layers", "2"}}}, false},
+                    CostCase{{"lavin", {{"dim", "6"}, {"levels", "2"}, {"rank", "5"}}}, true}));
+
+TEST_P(Costs, CountTheProductsOfAForwardPass) {
+  const auto& [of, each_token] = GetParam();
+  FusedModel model = tiny::make(of, DType::f32);
+  const tiny::Input in = tiny::input(DType::f32);
+  const NoGrad no_grad;
+  const TowerLevels levels = model.look(in.pixels);
+  const TextPlan plan = model.plan(in.batch());
+  const Trace trace;
+  model.hidden(plan, model.see(levels), {});
+  const CostReport cost = model.fusion().cost();
+  const LlamaConfig c = tiny::llama();
+  const int64_t heads = 2 * (c.heads + c.kv_heads) * c.head_dim, tokens = plan.batch.count(), images = 2;
+  EXPECT_EQ(tokens, in.batch().count() + images * cost.tokens_per_image + cost.tokens_once);
+  const double frozen = 2.0 * double(tokens * c.layers * c.width * (heads + 3 * c.ffn));
+  const double own = cost.flops_once + double(images) * cost.flops_per_image +
+                     (each_token ? double(tokens) * cost.flops_per_token : 0);
+  EXPECT_EQ(flops_of(trace) - frozen, own);
+}
+
+TEST(Costs, OfAdemVlAreItsProducts) {
+  const FusedModel model = tiny::make({"adem_vl", {{"rank", "5"}, {"pooled", "2"}}}, DType::f32);
+  const tiny::Input in = tiny::input(DType::f32);
+  const NoGrad no_grad;
+  const TowerLevels levels = model.look(in.pixels);
+  const Trace trace;
+  model.see(levels);
+  EXPECT_EQ(flops_of(trace), 2 * model.fusion().cost().flops_per_image);
+  EXPECT_EQ(model.fusion().cost().flops_per_token,
+            tiny::llama().layers * 4.0 * (9 + 4) * tiny::llama().width);
+}
+
 TEST(ProductCount, SeesTheGradientOfAWeight) {
   FusedModel model = tiny::make({"memvp", {{"slots", "11"}, {"rank", "3"}}}, DType::f32);
   initialise(model.llama(), 1);

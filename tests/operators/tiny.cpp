@@ -12,20 +12,27 @@ namespace {
 
 // Sizes for keys that an operator may have; its other keys keep their defaults.
 const std::map<std::string, std::string> kSizes{
-    {"slots", "11"}, {"rank", "3"},  {"lambda", "0.7"}, {"scale", "0.6"},   {"groups", "2"}, {"hidden", "5"},
-    {"width", "4"},  {"heads", "2"}, {"blocks", "2"},   {"embedding", "6"}, {"queries", "4"}};
+    {"slots", "11"},  {"rank", "3"},    {"lambda", "0.7"}, {"scale", "0.6"}, {"groups", "2"},
+    {"hidden", "5"},  {"width", "4"},   {"heads", "2"},    {"blocks", "2"},  {"embedding", "6"},
+    {"queries", "4"}, {"prompts", "3"}, {"layers", "2"},   {"levels", "2"},  {"dropped", "0.3"}};
 
 // What a key may be set to instead: each is a case of its own.
 const std::vector<std::pair<std::string, std::string>> kVariants{
     {"rows", "materialised"}, {"weights", "mean"},     {"positions", "1"}, {"mapping", "reversed"},
     {"level_norm", "raw"},    {"projector", "linear"}, {"place", "front"}, {"place", "behind_bos"},
-    {"cross_every", "1"},     {"of", "dehvf"}};
+    {"cross_every", "1"},     {"of", "dehvf"},         {"version", "2"},   {"class_token", "false"}};
 
-// What of the language model is trained beside an operator: each is a case of its own.
+// What of the language model is trained beside an operator, and other adapters in the tower: each is a case
+// of its own.
 std::vector<Case> tuned_cases() {
   const LoraConfig everywhere{
       .rank = 2, .alpha = 3, .rslora = true, .dropout = 0.3, .targets = "q,k,v,o,gate,up,down"};
   return {
+      {"lavin", {{"rank", "3"}, {"levels", "2"}}, {}, TowerAdapterForm::before_attention},
+      {"llama_adapter", {{"prompts", "3"}, {"layers", "2"}, {"rank", "3"}}, {.lora = everywhere}},
+      {"llama_adapter",
+       {{"version", "2"}, {"prompts", "3"}, {"layers", "2"}, {"rank", "3"}},
+       {.tune = "norms,biases,scales"}},
       {"none", {}, {.lora = everywhere}},
       {"none", {}, {.tune = "norms,biases,scales"}},
       {"none", {}, {.tune = "full"}},
@@ -65,6 +72,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   for (const auto& [key, value] : c.options)
     if (!kSizes.contains(key)) out << ' ' << key << '=' << value;
   if (c.tuning.lora.rank > 0) out << " lora=" << c.tuning.lora.targets.text();
+  if (c.tower != TowerAdapterForm::beside_mlp) out << " tower=" << name_of(c.tower);
   if (c.tuning.tune.any()) out << " tune=" << c.tuning.tune.text();
   return out;
 }
@@ -119,7 +127,7 @@ FusedModel make(const Case& c, DType dtype, double dropout) {
                    {.fusion = c.fusion,
                     .config = FusionConfig(std::move(options)),
                     .tower_adapters = true,
-                    .adapters = {.rank = 2, .scale = 0.5, .dropout = dropout},
+                    .adapters = {.form = c.tower, .rank = 2, .scale = 0.5, .dropout = dropout},
                     .tuning = tuning});
   randomise(model.llama(), 0.4, dtype, false);
   randomise(model.tower(), 0.4, dtype, false);

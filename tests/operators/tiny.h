@@ -16,6 +16,7 @@ struct Case {
   std::string fusion;
   std::map<std::string, std::string> options;
   LlamaTuning tuning = {};
+  TowerAdapterForm tower = TowerAdapterForm::beside_mlp;  // of its adapters
   friend std::ostream& operator<<(std::ostream& out, const Case& c);
 };
 std::vector<Case> all_cases();  // every registered name, with the variants of its keys, and what may be tuned

@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "models/generate.h"
 #include "models/published_shapes.h"
+#include "train/flops_formula.h"
 
 namespace dehvf {
 namespace {
@@ -105,6 +106,7 @@ Json planned_row(const Method& method, const CompareOptions& options) {
     train["memory"] = tables(step.memory);
     train["peak_bytes"] = step.bytes();
     row["lengths"].push_back({{"length", length},
+                              {"flops_formula", forward_flops(model, options.samples, length).sum()},
                               {"train", train},
                               {"images", work_of(inference.images, options.rates)},
                               {"first_token", work_of(inference.first_token, options.rates)},

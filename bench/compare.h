@@ -31,10 +31,11 @@ struct CompareOptions {
 
 /// {version, what: "compare", shape, layers, samples, supervised, lengths, machine, measured_on, rates,
 /// rows}, a row a method: {name, fusion, trained, published, lengths: [...]}, or {name, failed} for one that
-/// a shape cannot have. Of each length: {length, tokens, train, images, first_token, next_token} with flops,
-/// floor_s, forecast_s, and measured_s {median, low, high}; train also memory by purpose and its peak, and
-/// ratios of the reference's time to its own: ratio_floor, ratio_measured. A method that does not fit into
-/// the device's memory is planned only, and says by how much in `skipped`.
+/// a shape cannot have. Of each length: {length, flops_formula
+/// (forward_flops(): of images and first_token, which count the same), train, images, first_token,
+/// next_token} with flops, floor_s, forecast_s, and measured_s {median, low, high}; train also memory by
+/// purpose and its peak, and ratios of the reference's time to its own: ratio_floor, ratio_measured. A method
+/// that does not fit into the device's memory is planned only, and says by how much in `skipped`.
 Json compare_methods(const CompareOptions& options, const std::function<void(const std::string&)>& progress);
 
 /// The same as text: what it is of, in one sentence; tables with a method a line; Markdown of both; CSV with

@@ -96,9 +96,13 @@ def rates(results):
 
 
 def tables_of(path):
+    if path.endswith(".md"):  # tables that were written as such
+        return pathlib.Path(path).read_text(encoding="utf-8").strip()
     results = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     if results.get("what") == "demo_rates":
         return rates(results)
+    if results.get("what") == "compare":  # its caption and first table, as `dehvf compare` wrote them beside it
+        return "\n\n".join(pathlib.Path(path).with_suffix(".md").read_text(encoding="utf-8").split("\n\n")[:2]).strip()
     if results.get("what") == "toy_step":
         return times(results)
     rows = results["rows"]

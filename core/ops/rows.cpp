@@ -24,6 +24,11 @@ Shape joined(std::string_view op, std::span<const Tensor> pieces, int axis) {
   return first.shape().with(axis, size);
 }
 
+// Index tables are made on the plan too: ops read them there.
+DeviceKind place_of(const Tensor& x) {
+  return x.device() == kPlan && x.dtype() == DType::i32 ? DeviceKind::cpu : x.device().kind;
+}
+
 }  // namespace
 
 Tensor gather_rows(const Tensor& x, const Tensor& index) {
@@ -32,7 +37,7 @@ Tensor gather_rows(const Tensor& x, const Tensor& index) {
   check_like("gather_rows", "index", index, index.shape(), DType::i32, x.device());
   check_indices("gather_rows", "index", index, x.size(0));
   Tensor y(x.shape().with(0, index.size(0)), x.dtype(), x.device());
-  run<GatherRows>(x.device().kind, x, index, y);
+  run<GatherRows>(place_of(x), x, index, y);
   return y;
 }
 
@@ -57,7 +62,7 @@ void copy_columns(const Tensor& from, int64_t from_begin, const Tensor& to, int6
               to_begin + count <= to.shape().last(),
           "copy_columns: ", count, " columns from ", from_begin, " of ", from.shape(), " to ", to_begin,
           " of ", to.shape());
-  run<CopyColumns>(from.device().kind, from, from_begin, to, to_begin, count);
+  run<CopyColumns>(place_of(from), from, from_begin, to, to_begin, count);
 }
 
 Tensor slice_columns(const Tensor& x, int64_t begin, int64_t end) {

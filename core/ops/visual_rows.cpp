@@ -84,7 +84,7 @@ struct SideFlops {
 };
 SideFlops side_flops(double tokens, double width, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
   const double seeing = tokens_with_image(rows, plan);
-  const double slots = 2 * tokens * width * double(rows.slot_keys.size(0));
+  const double slots = rows.slot_keys ? 2 * tokens * width * double(rows.slot_keys.size(0)) : 0;
   if (!rows.basis) return {slots, seeing == 0 ? 0 : 2 * seeing * width * double(rows.image_keys.size(1)), 0};
   const auto terms = double(rows.image_keys.size(1)), rank = double(rows.basis.size(1));
   return {slots, 2 * seeing * width * (rank + 1), 2 * seeing * terms * rank};

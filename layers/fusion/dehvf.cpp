@@ -91,11 +91,15 @@ class Dehvf : public FusionOperator {
     const int64_t live = count_elements(self), rank = memory_.config().rank;
     const double per_group = double(shapes_.tower_layers) / groups_,
                  queries = double(shapes_.llm_layers) * positions_;
+    const double rows =
+                     double(shapes_.patches) + (shapes_.class_token ? 1 : 0),  // all go through the projector
+        low = rows * double(rank * shapes_.tower_layers * shapes_.tower_width),
+                 mix = double(shapes_.patches * rank) * queries * per_group;
     return {.live = live,
             .published = live,
-            .flops_per_image = 2.0 * double(shapes_.patches * rank) *
-                               (double(shapes_.tower_layers * shapes_.tower_width) + queries * per_group),
-            .flops_per_token = shapes_.llm_layers * memory_.flops_per_token()};
+            .flops_per_image = 2 * (low + mix) + (fuser_ ? fuser_->flops_per_image() : 0),
+            .flops_per_token = shapes_.llm_layers * memory_.flops_per_token(),
+            .flops_once = fuser_ ? fuser_->flops_once() : 0};
   }
 
   Neutral neutral() const override {

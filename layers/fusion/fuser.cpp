@@ -84,6 +84,21 @@ void Fuser::describe(Describer& describer) {
   describer.child("fuser.weights", weights_);
 }
 
+double Fuser::flops_once() const {
+  const FuserConfig& c = config_;
+  return 2.0 * double(c.layers * c.positions) * double(c.embedding * (3 * c.hidden + c.width));
+}
+
+double Fuser::flops_per_image() const {
+  const FuserConfig& c = config_;
+  const auto queries = double(c.layers * c.positions), levels = double(c.levels), width = double(c.width),
+             group = levels / c.groups;
+  const double of_queries = 4 * width * width + 2 * group * width,  // q, o, up, down; scores and their sum
+      of_levels = 2 * width * width;                                // k, v
+  return 2 * (c.blocks * (queries * of_queries + levels * of_levels) + queries * width * group +
+              levels * double(c.tower_width) * width);
+}
+
 Variable Fuser::queries(int64_t images) const {
   std::vector<int32_t> layer, position, repeat;
   for (int l = 0; l < config_.layers; ++l)

@@ -33,6 +33,10 @@ class Fuser : public Module {
   /// The same by single ops, where a kernel would do it in one, too.
   Variable composed(const Variable& class_tokens, std::span<const int> group_for) const;
 
+  // Forward: of the embeddings, whatever there is to look at, and of everything behind them.
+  double flops_once() const;
+  double flops_per_image() const;
+
  private:
   struct Block : Module {
     explicit Block(const FuserConfig& config);

@@ -38,7 +38,9 @@ class MemVp : public FusionOperator {
     const int64_t live = 2 * n * d + rank * (shapes_.tower_width + 1) + d * (rank + 1);
     return {.live = live,
             .published = live + 2 * d,  // an unused modality embedding is counted in the paper's table
-            .flops_per_image = 2.0 * double(shapes_.patches * shapes_.tower_width * rank),
+            // The class token goes through the projector's first map, and no further.
+            .flops_per_image =
+                2.0 * double((shapes_.patches + (shapes_.class_token ? 1 : 0)) * shapes_.tower_width * rank),
             .flops_per_token = shapes_.llm_layers * memory_.flops_per_token()};
   }
 

@@ -43,12 +43,17 @@ TEST(Compare, PlansEveryPresetAtItsOwnSize) {
   ASSERT_EQ(result["rows"].size(), given.presets.size());
   for (const Json& row : result["rows"]) {
     ASSERT_FALSE(row.contains("failed")) << row;
-    for (const Json& at : row["lengths"])
+    for (const Json& at : row["lengths"]) {
+      EXPECT_NEAR(at["flops_formula"].get<double>() /
+                      (at["images"]["flops"].get<double>() + at["first_token"]["flops"].get<double>()),
+                  1, 1e-12)
+          << row["name"] << ", " << at["length"];
       for (const char* phase : {"train", "first_token", "next_token"}) {
         EXPECT_GT(at[phase]["flops"], 0) << row["name"];
         EXPECT_GT(at[phase]["floor_s"], 0) << row["name"];
         EXPECT_GT(at[phase]["forecast_s"], at[phase]["floor_s"]) << row["name"];
       }
+    }
   }
   // A roofline of the 7B step by hand, at the same rates: 69.5 ms.
   const Json& dehvf = row_of(result, "dehvf-7b");

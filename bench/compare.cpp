@@ -23,7 +23,7 @@ constexpr double kMargin = 1.1;  // of memory, for workspaces
 struct Method {
   std::string name;
   LlamaConfig llama;
-  ClipConfig tower;
+  VisionConfig tower;
   FusedModelOptions options;
   bool tuned;  // weights of the language model itself
 };

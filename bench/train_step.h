@@ -19,7 +19,7 @@ struct TrainStepOptions {
 
 struct StepShape {
   LlamaConfig llama;
-  ClipConfig tower;
+  VisionConfig tower;
   StepSize size;
 };
 

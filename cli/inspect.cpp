@@ -8,9 +8,9 @@
 #include "core/io/json.h"
 #include "data/length_buckets.h"
 #include "data/scienceqa.h"
-#include "models/clip_config.h"
 #include "models/llama_config.h"
 #include "models/tokenizer.h"
+#include "models/vision_config.h"
 #include "models/weight_folder.h"
 #include "train/adapter_folder.h"
 #include "train/examples.h"
@@ -50,14 +50,18 @@ Json config_of(const fs::path& folder, std::vector<std::string>& notes) {
             {"tied", c.tied},          {"rope_theta", c.rope.theta}};
   } catch (const ConfigError& not_llama) {
     try {
-      const ClipConfig c = read_clip_config(folder);
-      return {{"architecture", "clip_vision"},
+      const VisionConfig c = read_vision_config(folder);
+      const char* const names[] = {"clip_vision", "siglip_vision", "dinov2"};
+      return {{"architecture", names[size_t(c.family)]},
               {"width", c.width},
               {"mlp", c.mlp},
               {"layers", c.layers},
               {"heads", c.heads},
               {"patch", c.patch},
-              {"image", c.image}};
+              {"image", c.image},
+              {"patches", c.patches()},
+              {"class_token", c.class_token()},
+              {"registers", c.registers}};
     } catch (const ConfigError&) {
       throw not_llama;
     }

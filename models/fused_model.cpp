@@ -17,7 +17,7 @@ struct Tuned : Module {
 
 }  // namespace
 
-FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower) {
+FusionShapes fusion_shapes(const LlamaConfig& llama, const VisionConfig& tower) {
   return {.llm_width = llama.width,
           .llm_layers = llama.layers,
           .llm_heads = llama.heads,
@@ -26,10 +26,10 @@ FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower) {
           .tower_width = tower.width,
           .tower_layers = tower.layers,
           .patches = tower.patches(),
-          .class_token = true};
+          .class_token = tower.class_token()};
 }
 
-FusedModel::FusedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options)
+FusedModel::FusedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options)
     : options_(std::move(options)),
       llama_(llama),
       tower_(tower),

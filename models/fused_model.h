@@ -7,12 +7,12 @@
 
 #include "layers/fusion/operator.h"
 #include "layers/tower_adapter.h"
-#include "models/clip_vit.h"
 #include "models/llama.h"
+#include "models/vision_tower.h"
 
 namespace dehvf {
 
-FusionShapes fusion_shapes(const LlamaConfig& llama, const ClipConfig& tower);
+FusionShapes fusion_shapes(const LlamaConfig& llama, const VisionConfig& tower);
 
 struct FusedModelOptions {
   std::string fusion = "none";
@@ -26,13 +26,13 @@ struct FusedModelOptions {
 class FusedModel : public Module {
  public:
   /// Allocates nothing; llama and tower are given their weights by initialise() or load_parameters().
-  FusedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options);
+  FusedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options);
   void describe(Describer& describer) override;
 
   Llama& llama() { return llama_; }
   const Llama& llama() const { return llama_; }
-  ClipVit& tower() { return tower_; }
-  const ClipVit& tower() const { return tower_; }
+  VisionTower& tower() { return tower_; }
+  const VisionTower& tower() const { return tower_; }
   FusionOperator& fusion() { return *fusion_; }
   const FusionOperator& fusion() const { return *fusion_; }
   TowerAdapters* adapters() { return adapters_.get(); }
@@ -63,7 +63,7 @@ class FusedModel : public Module {
  private:
   FusedModelOptions options_;
   Llama llama_;
-  ClipVit tower_;
+  VisionTower tower_;
   std::unique_ptr<FusionOperator> fusion_;
   std::unique_ptr<TowerAdapters> adapters_;
 };

@@ -4,13 +4,12 @@
 
 #include "core/io/file.h"
 #include "core/ops/elementwise.h"
+#include "models/position_grid.h"
 
 namespace dehvf {
 namespace {
 
-constexpr std::string_view kEmbedding = "model.embed_tokens.weight", kTower = "vision_model.",
-                           kClassToken = "embeddings.class_embedding",
-                           kPatches = "vision_model.embeddings.patch_embedding.weight";
+constexpr std::string_view kEmbedding = "model.embed_tokens.weight", kTower = "vision_model.";
 
 bool holds_all(DType to, DType from) {
   return to == from || to == DType::f64 || (to == DType::f32 && from != DType::f64);
@@ -62,6 +61,9 @@ class Converter {
   int64_t values_ = 0, rounded_ = 0;
 };
 
+// Everything as it is in the file.
+const auto kAsStored = [](const std::string&, Tensor tensor, DType) { return tensor; };
+
 // What `model` needs under the folder's names and in the folder's shapes.
 std::vector<ExpectedTensor> expected_of(Module& model, const auto& name_in, const auto& shape_in) {
   std::vector<ExpectedTensor> expected;
@@ -71,7 +73,7 @@ std::vector<ExpectedTensor> expected_of(Module& model, const auto& name_in, cons
 }
 
 void load_into(Module& model, const WeightFolder& weights, DType dtype, std::vector<std::string>& notes,
-               const auto& name_in, const auto& shape_in) {
+               const auto& name_in, const auto& shape_in, const auto& fitted) {
   const auto unused = check_tensors(weights, expected_of(model, name_in, shape_in));
   notes.insert(notes.end(), weights.notes().begin(), weights.notes().end());
   notes.insert(notes.end(), unused.begin(), unused.end());
@@ -81,7 +83,7 @@ void load_into(Module& model, const WeightFolder& weights, DType dtype, std::vec
       model,
       [&](const std::string& path, const Shape& shape) {
         const std::string name = name_in(path);
-        return convert(weights.load(name), name).reshape(shape);
+        return convert(fitted(path, weights.load(name), dtype), name).reshape(shape);
       },
       /*trainable=*/false);
   convert.report(notes);
@@ -91,9 +93,30 @@ DType stored_dtype(const WeightFolder& weights, std::string_view name) {
   return weights.contains(name) ? weights.dtype(name) : DType::f32;
 }
 
-// Files hold the patch embedding as the convolution that it is.
-Shape shape_in_files(const ClipConfig& config, std::string_view path, const Shape& shape) {
-  return path == kPatches ? Shape{config.width, 3, config.patch, config.patch} : shape;
+// Files hold the patch embedding as the convolution that it is, and DINOv2's single rows as pictures of one.
+Shape shape_in_files(const VisionConfig& config, std::string_view path, const Shape& shape) {
+  const TowerNames& names = tower_names(config.family);
+  if (path == concat(names.patch, ".weight")) return {config.width, 3, config.patch, config.patch};
+  if (config.family != VisionFamily::dinov2) return shape;
+  if (path == names.class_token) return {1, 1, config.width};
+  if (path == names.registers || path == names.positions) return {1, shape[0], shape[1]};
+  return shape;
+}
+
+// The same of the files that the tower is read from, whose positions may be for other pictures.
+VisionConfig as_stored(VisionConfig config) {
+  config.image = config.stored_grid() * config.patch;
+  return config;
+}
+
+// What folders put before the names of a tower's tensors, or leave out.
+std::string prefixed(const WeightFolder& weights, VisionFamily family, const std::string& path) {
+  const std::string known(tower_names(family).positions);
+  if (weights.contains(known)) return path;
+  if (known.starts_with(kTower)) return path.substr(kTower.size());
+  for (const char* prefix : {"dinov2.", "dinov2_with_registers."})
+    if (weights.contains(prefix + known)) return prefix + path;
+  return path;
 }
 
 void save(const std::filesystem::path& folder, Module& model, DType dtype, const auto& shape_in) {
@@ -124,17 +147,26 @@ void load_weights(Llama& model, const WeightFolder& weights, std::optional<DType
   load_into(
       model, weights, dtype.value_or(stored_dtype(weights, kEmbedding)), notes,
       [](const std::string& path) { return path; },
-      [](const std::string&, const Shape& shape) { return shape; });
+      [](const std::string&, const Shape& shape) { return shape; }, kAsStored);
 }
 
-void load_weights(ClipVit& model, const WeightFolder& weights, std::optional<DType> dtype,
+void load_weights(VisionTower& model, const WeightFolder& weights, std::optional<DType> dtype,
                   std::vector<std::string>& notes) {
-  const bool bare = weights.contains(kClassToken);  // some writers leave the prefix out
-  const auto name_in = [&](const std::string& path) { return bare ? path.substr(kTower.size()) : path; };
-  load_into(model, weights, dtype.value_or(stored_dtype(weights, name_in(concat(kTower, kClassToken)))),
-            notes, name_in, [&](const std::string& path, const Shape& shape) {
-              return shape_in_files(model.config(), path, shape);
-            });
+  const VisionConfig& config = model.config();
+  const std::string_view positions = tower_names(config.family).positions;
+  const VisionConfig stored = as_stored(config);
+  const auto name_in = [&](const std::string& path) { return prefixed(weights, config.family, path); };
+  load_into(
+      model, weights, dtype.value_or(stored_dtype(weights, name_in(std::string(positions)))), notes, name_in,
+      [&](const std::string& path, const Shape& shape) {
+        return shape_in_files(config, path, path == positions ? Shape{stored.tokens(), config.width} : shape);
+      },
+      [&](const std::string& path, Tensor tensor, DType to) {
+        if (path != positions || stored.grid() == config.grid()) return tensor;
+        notes.push_back(concat(weights.path().string(), ": position embeddings of ", stored.grid(), " x ",
+                               stored.grid(), " patches resampled to ", config.grid(), " x ", config.grid()));
+        return cast(resample_positions(cast(tensor, DType::f64), config), to);
+      });
 }
 
 Loaded<Llama> load_llama(const std::filesystem::path& folder, std::optional<DType> dtype) {
@@ -145,10 +177,10 @@ Loaded<Llama> load_llama(const std::filesystem::path& folder, std::optional<DTyp
   return loaded;
 }
 
-Loaded<ClipVit> load_tower(const std::filesystem::path& folder, std::optional<DType> dtype) {
-  Loaded<ClipVit> loaded;
+Loaded<VisionTower> load_tower(const std::filesystem::path& folder, std::optional<DType> dtype) {
+  Loaded<VisionTower> loaded;
   const WeightFolder weights(folder);
-  loaded.model = std::make_unique<ClipVit>(read_clip_config(folder));
+  loaded.model = std::make_unique<VisionTower>(read_vision_config(folder));
   load_weights(*loaded.model, weights, dtype, loaded.notes);
   return loaded;
 }
@@ -160,11 +192,11 @@ void save_llama(const std::filesystem::path& folder, Llama& model, DType dtype) 
   write_llama_config(folder, config);
 }
 
-void save_tower(const std::filesystem::path& folder, ClipVit& model, DType dtype) {
+void save_tower(const std::filesystem::path& folder, VisionTower& model, DType dtype) {
   save(folder, model, dtype, [&](const std::string& path, const Shape& shape) {
     return shape_in_files(model.config(), path, shape);
   });
-  write_clip_config(folder, model.config());
+  write_vision_config(folder, model.config());
 }
 
 }  // namespace dehvf

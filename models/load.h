@@ -1,11 +1,11 @@
-// LLaMA and CLIP folders to frozen models and back, as transformers writes and reads them.
+// LLaMA and tower folders to frozen models and back, as transformers writes and reads them.
 #pragma once
 
 #include <memory>
 #include <optional>
 
-#include "models/clip_vit.h"
 #include "models/llama.h"
+#include "models/vision_tower.h"
 #include "models/weight_folder.h"
 
 namespace dehvf {
@@ -20,19 +20,19 @@ struct Loaded {
 /// embedding). Throws IoError listing every missing and mis-shaped tensor, and for a weight that `dtype`
 /// cannot hold.
 Loaded<Llama> load_llama(const std::filesystem::path& folder, std::optional<DType> dtype = {});
-Loaded<ClipVit> load_tower(const std::filesystem::path& folder, std::optional<DType> dtype = {});
+Loaded<VisionTower> load_tower(const std::filesystem::path& folder, std::optional<DType> dtype = {});
 
 /// The same in two steps, for models that exist already: the folder's config with the vocabulary of its
 /// weights, and the weights into a model of that config.
 LlamaConfig llama_config_of(const WeightFolder& weights, std::vector<std::string>& notes);
 void load_weights(Llama& model, const WeightFolder& weights, std::optional<DType> dtype,
                   std::vector<std::string>& notes);
-void load_weights(ClipVit& model, const WeightFolder& weights, std::optional<DType> dtype,
+void load_weights(VisionTower& model, const WeightFolder& weights, std::optional<DType> dtype,
                   std::vector<std::string>& notes);
 
 /// Writes model.safetensors in `dtype` (f32, bf16, f16), then config.json; makes the folder. Throws IoError
 /// for a weight that `dtype` cannot hold, before anything is written.
 void save_llama(const std::filesystem::path& folder, Llama& model, DType dtype);
-void save_tower(const std::filesystem::path& folder, ClipVit& model, DType dtype);
+void save_tower(const std::filesystem::path& folder, VisionTower& model, DType dtype);
 
 }  // namespace dehvf

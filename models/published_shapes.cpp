@@ -21,10 +21,10 @@ LlamaConfig published_llama(const std::string& name) {
   return named<LlamaConfig>("model", {{"llama-7b", llama_7b()}, {"llama-13b", llama_13b()}}, name);
 }
 
-ClipConfig published_tower(const std::string& name) {
-  ClipConfig wide = clip_l14();
+VisionConfig published_tower(const std::string& name) {
+  VisionConfig wide = clip_l14();
   wide.image = 336;
-  return named<ClipConfig>(
+  return named<VisionConfig>(
       "tower", {{"clip-vit-large-patch14", clip_l14()}, {"clip-vit-large-patch14-336", wide}}, name);
 }
 

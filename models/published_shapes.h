@@ -3,12 +3,12 @@
 
 #include <string>
 
-#include "models/clip_config.h"
 #include "models/llama_config.h"
+#include "models/vision_config.h"
 
 namespace dehvf {
 
-LlamaConfig published_llama(const std::string& name);  // llama-7b, llama-13b; throws ConfigError naming them
-ClipConfig published_tower(const std::string& name);   // clip-vit-large-patch14, ...-336; the same
+LlamaConfig published_llama(const std::string& name);   // llama-7b, llama-13b; throws ConfigError naming them
+VisionConfig published_tower(const std::string& name);  // clip-vit-large-patch14, ...-336; the same
 
 }  // namespace dehvf

@@ -11,6 +11,8 @@
 namespace dehvf {
 namespace {
 
+constexpr const char* kPreprocessor = "preprocessor_config.json";
+
 namespace fs = std::filesystem;
 constexpr std::string_view kTowerPrefix = "tower_adapters.";
 
@@ -123,7 +125,12 @@ FrozenFolders::FrozenFolders(const fs::path& llama, const fs::path& tower)
     : llama_(llama), llama_config_(llama_config_of(llama_, notes_)) {
   if (tower.empty()) return;
   tower_.emplace(tower);
-  tower_config_ = read_clip_config(tower);
+  tower_config_ = read_vision_config(tower);
+  // DINOv2 is trained on larger pictures than it is meant to be given.
+  const fs::path path = tower / kPreprocessor;
+  if (tower_config_.family != VisionFamily::dinov2 || !fs::exists(path)) return;
+  tower_config_.stored_image = tower_config_.image;
+  tower_config_.image = recipe_from_json(read_json(path), path.string()).size;
 }
 
 std::unique_ptr<FusedModel> FrozenFolders::make(FusedModelOptions options) const {
@@ -133,11 +140,13 @@ std::unique_ptr<FusedModel> FrozenFolders::make(FusedModelOptions options) const
 void FrozenFolders::load(FusedModel& model, DType dtype) {
   load_weights(model.llama(), llama_, dtype, notes_);
   if (tower_) load_weights(model.tower(), *tower_, dtype, notes_);
+  const auto fitted = model.fusion().notes();
+  notes_.insert(notes_.end(), fitted.begin(), fitted.end());
 }
 
 std::optional<ImageRecipe> FrozenFolders::recipe(const std::string& name, bool mismatch_is_meant) {
   if (!tower_) return {};
-  const fs::path path = tower_->path() / "preprocessor_config.json";
+  const fs::path path = tower_->path() / kPreprocessor;
   std::optional<ImageRecipe> own;
   if (fs::exists(path)) own = recipe_from_json(read_json(path), path.string());
   std::optional<ImageRecipe> chosen = own;

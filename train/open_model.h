@@ -38,7 +38,7 @@ class FrozenFolders {
   std::optional<WeightFolder> tower_;
   std::vector<std::string> notes_;
   LlamaConfig llama_config_;
-  ClipConfig tower_config_;
+  VisionConfig tower_config_;
 };
 
 /// read_adapter_config(), and a PEFT folder of LoRA as what it is here: a tuning without an operator.

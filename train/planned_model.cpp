@@ -58,7 +58,7 @@ double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& 
   return sum;
 }
 
-PlannedModel::PlannedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options,
+PlannedModel::PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options,
                            DType dtype)
     : dtype_(dtype), model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
   place_on_plan(model_->llama(), dtype, /*trainable=*/false);

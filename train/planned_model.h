@@ -36,7 +36,7 @@ double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& 
 /// One lives at a time. Its frozen weights and activations are of `dtype`.
 class PlannedModel {
  public:
-  PlannedModel(const LlamaConfig& llama, const ClipConfig& tower, FusedModelOptions options, DType dtype);
+  PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options, DType dtype);
   ~PlannedModel();
   FusedModel& model() { return *model_; }
 

@@ -13,8 +13,8 @@ constexpr int64_t kCacheBytes = int64_t(4) << 30;  // levels beyond this are com
 
 // What the levels of so many pictures take when they are kept.
 int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
-  const ClipConfig& tower = model.tower().config();
-  return pictures * int64_t(model.fusion().tower().levels.size()) * (tower.patches() + 1) * tower.width *
+  const VisionConfig& tower = model.tower().config();
+  return pictures * int64_t(model.fusion().tower().levels.size()) * tower.tokens() * tower.width *
          int64_t(size_of(dtype));
 }
 

@@ -29,7 +29,7 @@ Variable mean_cross_entropy(const Linear& head, const Variable& x, const Tensor&
 
 }  // namespace
 
-TowerTask::TowerTask(ClipVit& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,
+TowerTask::TowerTask(VisionTower& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,
                      const Options& options)
     : tower_(tower),
       worlds_(std::move(worlds)),
@@ -60,7 +60,7 @@ int TowerTask::prepare(uint64_t step) {
 }
 
 Variable TowerTask::loss(int, std::span<const Tensor>, const Tensor&) {
-  const ClipConfig& config = tower_.config();
+  const VisionConfig& config = tower_.config();
   const int levels[] = {options_.pixel_level, config.layers};
   const TowerLevels seen = tower_(Variable(pixels_), levels, nullptr);
   const int64_t images = seen.images, tokens = seen.patches + 1;

@@ -5,7 +5,7 @@
 #include "data/recipes.h"
 #include "data/scene_world.h"
 #include "layers/linear.h"
-#include "models/clip_vit.h"
+#include "models/vision_tower.h"
 #include "train/trainer.h"
 
 namespace dehvf {
@@ -20,7 +20,7 @@ class TowerTask : public Task {
     double invariance = 0.2, reconstruction = 4;  // weights of the two losses beside class and count
   };
   /// Worlds are taken in turn; their classes are told apart. Everything must outlive the task.
-  TowerTask(ClipVit& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,
+  TowerTask(VisionTower& tower, std::vector<const SceneWorld*> worlds, const ImageRecipe& recipe,
             const Options& options);
 
   Module& trained() override { return all_; }
@@ -32,7 +32,7 @@ class TowerTask : public Task {
 
  private:
   struct All : Module {
-    All(ClipVit& tower, int64_t width, int64_t classes, int64_t patch_values)
+    All(VisionTower& tower, int64_t width, int64_t classes, int64_t patch_values)
         : tower(tower),
           object(width, classes, Bias::none),
           count(width, 4, Bias::none),
@@ -43,11 +43,11 @@ class TowerTask : public Task {
       describer.child("count", count);
       describer.child("pixels", pixels);
     }
-    ClipVit& tower;
+    VisionTower& tower;
     Linear object, count, pixels;
   };
 
-  ClipVit& tower_;
+  VisionTower& tower_;
   std::vector<const SceneWorld*> worlds_;
   ImageRecipe recipe_;
   Options options_;

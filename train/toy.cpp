@@ -23,7 +23,7 @@ constexpr uint64_t kTextSeed =
 
 }  // namespace
 
-ClipConfig tower_config() {
+VisionConfig tower_config() {
   return {.width = 64, .mlp = 256, .layers = 8, .heads = 4, .patch = 8, .image = 32};
 }
 
@@ -60,8 +60,8 @@ std::vector<std::string> words(std::span<const SceneWorld* const> worlds) {
   return {found.begin(), found.end()};
 }
 
-void pretrain_tower(ClipVit& tower, std::span<const SceneWorld* const> worlds, const PretrainOptions& options,
-                    const Progress& progress) {
+void pretrain_tower(VisionTower& tower, std::span<const SceneWorld* const> worlds,
+                    const PretrainOptions& options, const Progress& progress) {
   initialise(tower, random_key({options.seed, 1}));
   TowerTask task(tower, {worlds.begin(), worlds.end()}, recipe(),
                  {.steps = options.tower_steps, .seed = random_key({options.seed, 2})});

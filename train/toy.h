@@ -10,7 +10,7 @@
 
 namespace dehvf::toy {
 
-ClipConfig tower_config();
+VisionConfig tower_config();
 LlamaConfig llama_config(const Tokenizer& tokenizer);
 ImageRecipe recipe();
 PromptOptions prompt();
@@ -27,8 +27,8 @@ struct PretrainOptions {
 };
 
 /// The tower learns to see scenes of all worlds; its weights are frozen afterwards.
-void pretrain_tower(ClipVit& tower, std::span<const SceneWorld* const> worlds, const PretrainOptions& options,
-                    const Progress& progress);
+void pretrain_tower(VisionTower& tower, std::span<const SceneWorld* const> worlds,
+                    const PretrainOptions& options, const Progress& progress);
 
 /// The language model learns to answer questions whose fact stands in the hint; frozen afterwards. It never
 /// sees a question without its fact: that would teach it to be uniform.

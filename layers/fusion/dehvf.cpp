@@ -19,8 +19,7 @@ class Dehvf : public FusionOperator {
     static const std::string kWeights[] = {"dynamic", "mean"}, kMappings[] = {"aligned", "reversed"},
                              kNorms[] = {"post", "raw"};
     groups_ = int(config.integer("groups", 4, 1, shapes.tower_layers));
-    require<ConfigError>(shapes.tower_layers % groups_ == 0, "fusion.groups: the tower's ",
-                         shapes.tower_layers, " levels do not divide into ", groups_, " groups");
+    per_group_ = shapes.tower_layers / groups_;
     positions_ = int(config.integer("positions", 2, 1, 2));
     post_norm_ = config.choice("level_norm", "post", kNorms) == "post";
     const bool reversed = config.choice("mapping", "aligned", kMappings) == "reversed";
@@ -29,12 +28,10 @@ class Dehvf : public FusionOperator {
       group_for_.push_back(reversed ? groups_ - 1 - group : group);
     }
     if (config.choice("weights", "dynamic", kWeights) == "mean") return;  // neither fuser nor queries exist
-    require<ConfigError>(shapes.class_token,
-                         "fusion: the fuser's keys are class tokens, and this tower has none");
     const FuserConfig fuser{.layers = shapes.llm_layers,
                             .positions = positions_,
                             .groups = groups_,
-                            .levels = shapes.tower_layers,
+                            .levels = levels(),
                             .embedding = config.integer("embedding", 64, 1, 1 << 14),
                             .hidden = config.integer("hidden", 128, 1, 1 << 14),
                             .width = config.integer("width", 64, 1, 1 << 14),
@@ -52,31 +49,41 @@ class Dehvf : public FusionOperator {
   }
 
   TowerNeeds tower() const override {
-    std::vector<int> levels(size_t(shapes_.tower_layers));
-    std::iota(levels.begin(), levels.end(), 1);
-    return {.levels = std::move(levels), .adapters = true};
+    std::vector<int> which(static_cast<size_t>(levels()));
+    std::iota(which.begin(), which.end(), 1 + shapes_.tower_layers - levels());
+    return {.levels = std::move(which), .adapters = true};
+  }
+
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> result;
+    if (const int unread = shapes_.tower_layers - levels(); unread > 0)
+      result.push_back(concat("fusion: the tower's ", shapes_.tower_layers, " levels do not divide into ",
+                              groups_, " groups: the deepest ", levels(), " are used, ", per_group_,
+                              " a group, and the first ", unread, " are not"));
+    if (fuser_ && !shapes_.class_token)
+      result.emplace_back("fusion: the tower has no class token: the fuser's keys are means of the patches");
+    return result;
   }
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
-    const int count = shapes_.tower_layers, per_group = count / groups_,
-              queries = shapes_.llm_layers * positions_;
-    const Variable levels = stack_levels(tower, this->tower().levels, post_norm_);
-    const Variable flat = reshape(levels, {levels.shape().rows(), tower.width});
+    const int count = levels(), queries = shapes_.llm_layers * positions_;
+    const Variable stacked = stack_levels(tower, this->tower().levels, post_norm_);
+    const Variable flat = reshape(stacked, {stacked.shape().rows(), tower.width});
     const Variable low = gather_rows(memory_.down(flat), patch_index(tower, count, flat.device()));
     const int64_t rank = low.shape().last();
     ImageState state;
-    const Variable weights = fuser_ ? (*fuser_)(class_tokens(flat, tower), group_for_)
-                                    : Variable(full({tower.images, queries, per_group}, 1.0 / per_group,
+    const Variable weights = fuser_ ? (*fuser_)(summaries(stacked), group_for_)
+                                    : Variable(full({tower.images, queries, per_group_}, 1.0 / per_group_,
                                                     flat.dtype(), flat.device()));
     std::vector<int32_t> first;
-    for (int group : group_for_) first.insert(first.end(), size_t(positions_), group * per_group);
+    for (int group : group_for_) first.insert(first.end(), size_t(positions_), group * per_group_);
     const Variable mixed = group_mix(weights, reshape(low, {tower.images, count, tower.patches, rank}),
                                      tensor_of(first, low.device()));
     const std::vector<Variable> z = split(memory_.activate_mixed(mixed));
     for (auto first_z = z.begin(); first_z != z.end(); first_z += positions_)
       state.of_layer.emplace_back(first_z, first_z + positions_);
-    state.fuser_weights = reshape(weights, {tower.images, shapes_.llm_layers, positions_, per_group});
+    state.fuser_weights = reshape(weights, {tower.images, shapes_.llm_layers, positions_, per_group_});
     return state;
   }
 
@@ -89,12 +96,10 @@ class Dehvf : public FusionOperator {
   CostReport cost() const override {
     Dehvf& self = const_cast<Dehvf&>(*this);  // describe() is not const; counting changes nothing
     const int64_t live = count_elements(self), rank = memory_.config().rank;
-    const double per_group = double(shapes_.tower_layers) / groups_,
-                 queries = double(shapes_.llm_layers) * positions_;
-    const double rows =
-                     double(shapes_.patches) + (shapes_.class_token ? 1 : 0),  // all go through the projector
-        low = rows * double(rank * shapes_.tower_layers * shapes_.tower_width),
-                 mix = double(shapes_.patches * rank) * queries * per_group;
+    const double rows = double(shapes_.patches) + (shapes_.class_token ? 1 : 0),  // all through the projector
+        queries = double(shapes_.llm_layers) * positions_,
+                 low = rows * double(rank * levels() * shapes_.tower_width),
+                 mix = double(shapes_.patches * rank) * queries * per_group_;
     return {.live = live,
             .published = live,
             .flops_per_image = 2 * (low + mix) + (fuser_ ? fuser_->flops_per_image() : 0),
@@ -107,19 +112,31 @@ class Dehvf : public FusionOperator {
   }
 
  private:
-  Variable class_tokens(const Variable& flat, const TowerLevels& tower) const {  // [images, levels, width]
+  int levels() const { return groups_ * per_group_; }  // that are used: the deepest
+
+  // What stands for a level as a whole: its class token, or the mean of its patches where the tower has none.
+  // [levels, images, tokens, width] -> [images, levels, width]
+  Variable summaries(const Variable& stacked) const {
+    const int64_t images = stacked.shape()[1], tokens = stacked.shape()[2], width = stacked.shape().last();
+    const Device device = stacked.device();
     std::vector<int32_t> index;
-    for (int64_t image = 0; image < tower.images; ++image)
-      for (int level = 0; level < shapes_.tower_layers; ++level)
-        index.push_back(int32_t((level * tower.images + image) * (tower.patches + 1)));
-    return reshape(gather_rows(flat, tensor_of(index, flat.device())),
-                   {tower.images, shapes_.tower_layers, tower.width});
+    for (int64_t image = 0; image < images; ++image)
+      for (int level = 0; level < levels(); ++level)
+        index.push_back(int32_t((level * images + image) * (shapes_.class_token ? tokens : 1)));
+    const int64_t all = levels() * images;
+    const Variable rows =
+        shapes_.class_token
+            ? stacked
+            : group_mix(Variable(full({all, 1, tokens}, 1.0 / double(tokens), stacked.dtype(), device)),
+                        reshape(stacked, {all, tokens, 1, width}), zeros({1}, DType::i32, device));
+    return reshape(gather_rows(reshape(rows, {rows.shape().rows(), width}), tensor_of(index, device)),
+                   {images, levels(), width});
   }
 
   FusionShapes shapes_;
   VisualMemory memory_;
   std::unique_ptr<Fuser> fuser_;
-  int groups_ = 0, positions_ = 0;
+  int groups_ = 0, per_group_ = 0, positions_ = 0;
   bool post_norm_ = true;
   std::vector<int> group_for_;  // of each layer
 };

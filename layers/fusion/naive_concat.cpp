@@ -40,6 +40,7 @@ class NaiveConcat : public FusionOperator {
   void describe(Describer& describer) override { rows_of_->describe(describer); }
   TowerNeeds tower() const override { return rows_of_->tower(); }
   Neutral neutral() const override { return rows_of_->neutral(); }
+  std::vector<std::string> notes() const override { return rows_of_->notes(); }
   bool replays() const override { return false; }  // the copies follow the samples' lengths
 
   CostReport cost() const override {

@@ -145,6 +145,8 @@ class FusionOperator : public Module {
   }
   /// The hooks but insert() decide by shapes only, so that a recorded micro-batch may be replayed.
   virtual bool replays() const { return true; }
+  /// How it fitted itself to the models, where that is not what its keys say: for the user.
+  virtual std::vector<std::string> notes() const { return {}; }
   virtual CostReport cost() const { return {}; }
   virtual Neutral neutral() const { return {}; }
 };

@@ -9,8 +9,8 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/scene_generator.h"
-#include "models/clip_config.h"
 #include "models/llama_config.h"
+#include "models/vision_config.h"
 #include "support/message.h"
 #include "support/temporary_folder.h"
 
@@ -70,7 +70,7 @@ struct TwoSteps {
 double bound() {
   std::vector<std::string> notes;
   const LlamaConfig llama = read_llama_config(kToy / "llama", notes);
-  const ClipConfig tower = read_clip_config(kToy / "tower");
+  const VisionConfig tower = read_vision_config(kToy / "tower");
   const double products = 2 * (6.0 * (llama.layers + tower.layers) + 1);
   return 2 * 4 * 0x1p-24 * std::sqrt(double(llama.width)) * products;  // two devices
 }

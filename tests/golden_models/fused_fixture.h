@@ -27,7 +27,7 @@ struct FusedFixture {
   FusedFixture(const std::string& name, const std::string& fusion, std::map<std::string, std::string> config,
                DType dtype, const TowerAdapterConfig& adapters = {.rank = 3, .scale = 0.1, .dropout = 0})
       : expected(load_safetensors(golden(name + "_expected.safetensors"))),
-        model(fused_llama_config(), read_clip_config(golden("dehvf/tower")),
+        model(fused_llama_config(), read_vision_config(golden("dehvf/tower")),
               {.fusion = fusion,
                .config = FusionConfig(std::move(config)),
                .tower_adapters = true,

@@ -138,7 +138,8 @@ TEST_P(SaveTest, LlamaComesBackEqual) {
 }
 
 TEST_P(SaveTest, TowerComesBackEqual) {
-  for (const char* name : {"clip/vision_f32", "clip/joint_f32"}) {
+  for (const char* name : {"clip/vision_f32", "clip/joint_f32", "towers/siglip_joint_f32",
+                           "towers/dinov2_f32", "towers/registers_f32"}) {
     const TemporaryFolder folder;
     const auto first = load_tower(golden(name), GetParam());
     save_tower(folder.path(), *first.model, GetParam());
@@ -147,8 +148,8 @@ TEST_P(SaveTest, TowerComesBackEqual) {
     EXPECT_EQ(second.model->config(), first.model->config());
     EXPECT_THAT(second.notes, IsEmpty());
     const SafetensorsFile file(folder / "model.safetensors");
-    const ClipConfig& config = first.model->config();
-    EXPECT_EQ(file.shape("vision_model.embeddings.patch_embedding.weight"),
+    const VisionConfig& config = first.model->config();
+    EXPECT_EQ(file.shape(concat(tower_names(config.family).patch, ".weight")),
               Shape({config.width, 3, config.patch, config.patch}));
     EXPECT_EQ(file.metadata().at("format"), "pt");
   }

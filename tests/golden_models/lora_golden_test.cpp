@@ -16,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-const ClipConfig kTower{.width = 8, .mlp = 8, .layers = 1, .heads = 1, .patch = 2, .image = 4};
+const VisionConfig kTower{.width = 8, .mlp = 8, .layers = 1, .heads = 1, .patch = 2, .image = 4};
 
 LlamaConfig config_of(const std::string& base) {
   std::vector<std::string> notes;

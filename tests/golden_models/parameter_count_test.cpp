@@ -10,7 +10,7 @@ namespace {
 using Options = std::map<std::string, std::string>;
 
 CostReport cost_of(const LlamaConfig& llama, const std::string& fusion, const Options& options,
-                   const ClipConfig& tower = clip_l14(),
+                   const VisionConfig& tower = clip_l14(),
                    const std::optional<TowerAdapterConfig>& adapters = TowerAdapterConfig{}) {
   const size_t before = backend(kCpu).bytes_in_use();
   FusedModel model(llama, tower,
@@ -43,8 +43,8 @@ TEST(ParameterCount, MeanWeightsHaveNoFuser) {
   EXPECT_EQ(dynamic.cost().live - mean.cost().live, 171'014 + 26'944);
 }
 
-ClipConfig at_336() {
-  ClipConfig tower = clip_l14();
+VisionConfig at_336() {
+  VisionConfig tower = clip_l14();
   tower.image = 336;
   return tower;
 }
@@ -106,6 +106,16 @@ TEST(ParameterCount, AdemVl) {
   EXPECT_EQ(small.tokens_per_image, 1);
   EXPECT_EQ(cost_of(llama_13b(), "adem_vl", {}).published, 5'449'984);
   EXPECT_EQ(cost_of(llama_7b(), "adem_vl", {{"class_token", "false"}}).published, 4'530'432 - 659'584);
+}
+
+TEST(ParameterCount, Towers) {
+  const auto count = [](const VisionConfig& config) {
+    VisionTower tower(config);
+    return count_elements(tower);
+  };
+  EXPECT_EQ(count(clip_l14()), 303'179'776);
+  EXPECT_EQ(count(dinov2_l14()), 304'368'640 - 1024);           // without the mask token
+  EXPECT_EQ(count(siglip_so400m()), 428'225'600 - 15'238'352);  // without the head that pools
 }
 
 }  // namespace

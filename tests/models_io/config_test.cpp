@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "models/clip_config.h"
 #include "models/llama_config.h"
+#include "models/vision_config.h"
 #include "support/message.h"
 #include "support/temporary_folder.h"
 
@@ -189,45 +189,77 @@ TEST(LlamaConfig, WrittenFilesReadEqual) {
   }
 }
 
-ClipConfig read_clip_text(const std::string& text) {
+VisionConfig read_vision_text(const std::string& text) {
   const TemporaryFolder folder;
   spill(folder / "config.json", text);
-  return read_clip_config(folder.path());
+  return read_vision_config(folder.path());
 }
 
-TEST(ClipConfig, JointAndVisionOnlyAndDefaults) {
-  const ClipConfig b32{.width = 768, .mlp = 3072, .layers = 12, .heads = 12, .patch = 32};
-  EXPECT_EQ(read_clip_text(R"({"model_type":"clip_vision_model"})"), b32);
+TEST(VisionConfigs, JointAndVisionOnlyAndDefaults) {
+  const VisionConfig b32{.width = 768, .mlp = 3072, .layers = 12, .heads = 12, .patch = 32};
+  EXPECT_EQ(read_vision_text(R"({"model_type":"clip_vision_model"})"), b32);
   const std::string l14 = R"({"hidden_size":1024,"intermediate_size":4096,"num_attention_heads":16,
     "num_hidden_layers":24,"patch_size":14})";
-  EXPECT_EQ(read_clip_text(
+  EXPECT_EQ(read_vision_text(
                 R"({"model_type":"clip","hidden_size":7,"text_config":{"hidden_size":8},"vision_config":)" +
                 l14 + "}"),
             clip_l14());
-  EXPECT_EQ(read_clip_text(R"({"model_type":"clip","vision_config":null,"vision_config_dict":)" + l14 + "}"),
-            clip_l14());
+  EXPECT_EQ(
+      read_vision_text(R"({"model_type":"clip","vision_config":null,"vision_config_dict":)" + l14 + "}"),
+      clip_l14());
   EXPECT_EQ(clip_l14().patches(), 256);
 }
 
-TEST(ClipConfig, WrittenFilesReadEqual) {
-  ClipConfig config{
+TEST(VisionConfigs, SiglipAndDinov2AsPublished) {
+  EXPECT_EQ(read_vision_text(R"({"model_type":"siglip","text_config":{},"vision_config":{"hidden_size":1152,
+    "image_size":384,"intermediate_size":4304,"model_type":"siglip_vision_model","num_attention_heads":16,
+    "num_hidden_layers":27,"patch_size":14}})"),
+            siglip_so400m());
+  EXPECT_EQ(siglip_so400m().tokens(), 729);
+  EXPECT_EQ(read_vision_text(R"({"model_type":"dinov2","hidden_size":1024,"image_size":518,"mlp_ratio":4,
+    "num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"use_swiglu_ffn":false})"),
+            dinov2_l14());
+  EXPECT_EQ(dinov2_l14().tokens(), 1370);
+  const VisionConfig with = read_vision_text(R"({"model_type":"dinov2_with_registers","patch_size":14})");
+  EXPECT_EQ(with.registers, 4);
+  EXPECT_EQ(with.tokens(), 257);
+  EXPECT_EQ(with.mlp, 4 * 768);
+  EXPECT_EQ(read_vision_text(R"({"model_type":"siglip_vision_model"})").norm_eps, 1e-6);
+}
+
+TEST(VisionConfigs, WrittenFilesReadEqual) {
+  VisionConfig config{
       .width = 24, .mlp = 36, .layers = 2, .heads = 3, .patch = 7, .image = 21, .norm_eps = 1e-6};
   for (const auto activation : {Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick}) {
     const TemporaryFolder folder;
     config.activation = activation;
-    write_clip_config(folder.path(), config);
-    EXPECT_EQ(read_clip_config(folder.path()), config);
+    write_vision_config(folder.path(), config);
+    EXPECT_EQ(read_vision_config(folder.path()), config);
+  }
+  VisionConfig registers = dinov2_l14();
+  registers.registers = 4;
+  for (const VisionConfig& published : {siglip_so400m(), dinov2_l14(), registers}) {
+    const TemporaryFolder folder;
+    write_vision_config(folder.path(), published);
+    EXPECT_EQ(read_vision_config(folder.path()), published);
   }
   config.activation = Activation::relu;
-  EXPECT_THROW(write_clip_config(".", config), ConfigError);
+  EXPECT_THROW(write_vision_config(".", config), ConfigError);
 }
 
-TEST(ClipConfig, BadFilesAreRefused) {
+TEST(VisionConfigs, BadFilesAreRefused) {
   const auto config_error = [](const char* text) {
-    return message_of<ConfigError>([&] { read_clip_text(text); });
+    return message_of<ConfigError>([&] { read_vision_text(text); });
   };
-  const auto io_error = [](const char* text) { return message_of<IoError>([&] { read_clip_text(text); }); };
-  EXPECT_THAT(config_error(R"({"model_type":"siglip"})"), HasSubstr("model_type 'siglip'"));
+  const auto io_error = [](const char* text) { return message_of<IoError>([&] { read_vision_text(text); }); };
+  EXPECT_THAT(config_error(R"({"model_type":"vit"})"),
+              HasSubstr("model_type 'vit' is no tower; known are clip"));
+  EXPECT_THAT(config_error(R"({"model_type":"dinov2","use_swiglu_ffn":true})"), HasSubstr("giant"));
+  EXPECT_THAT(config_error(R"({"model_type":"dinov2","qkv_bias":false})"), HasSubstr("qkv_bias"));
+  EXPECT_THAT(io_error(R"({"model_type":"dinov2","mlp_ratio":-4})"), HasSubstr("mlp_ratio"));
+  EXPECT_THAT(io_error(R"({"model_type":"dinov2_with_registers","num_register_tokens":-1})"),
+              HasSubstr("num_register_tokens"));
+  EXPECT_THAT(io_error(R"({"model_type":"siglip"})"), HasSubstr("vision_config"));
   EXPECT_THAT(config_error(R"({"hidden_act":"relu\u001b"})"), HasSubstr("hidden_act 'relu\\x1b'"));
   EXPECT_THAT(config_error(R"({"num_channels":4})"), HasSubstr("num_channels"));
   EXPECT_THAT(io_error(R"({"model_type":"clip"})"), HasSubstr("vision_config"));
@@ -253,8 +285,8 @@ TEST(GoldenConfigs, FixtureFoldersAreRead) {
   EXPECT_EQ(read("linear_rope_f32").bos, 1);
   EXPECT_EQ(notes.size(), 2u);
   EXPECT_EQ(read("meta_2").ffn, read("mha_f32").ffn);
-  EXPECT_EQ(read_clip_config(golden / "clip/joint_f32").width, 24);
-  EXPECT_EQ(read_clip_config(golden / "clip/vision_f32").patches(), 16);
+  EXPECT_EQ(read_vision_config(golden / "clip/joint_f32").width, 24);
+  EXPECT_EQ(read_vision_config(golden / "clip/vision_f32").patches(), 16);
 }
 
 }  // namespace

@@ -13,7 +13,9 @@ class MyIdea : public FusionOperator {
       : shapes_(shapes),
         level_(int(config.integer("level", shapes.tower_layers, 1, shapes.tower_layers))),
         strength_(config.number("strength", 0.1)),
-        projector_(shapes.tower_width, shapes.llm_width, Bias::none) {}
+        projector_(shapes.tower_width, shapes.llm_width, Bias::none) {
+    require<ConfigError>(shapes.class_token, "my_idea reads the class token, and this tower has none");
+  }
 
   void describe(Describer& describer) override { describer.child("projector", projector_); }
   TowerNeeds tower() const override { return {.levels = {level_}}; }

@@ -21,7 +21,7 @@ struct Done {
   double held, workspaces;  // bytes at the peak
 };
 
-Done on_the_cpu(const LlamaConfig& llama, const ClipConfig& tower, const FusedModelOptions& options,
+Done on_the_cpu(const LlamaConfig& llama, const VisionConfig& tower, const FusedModelOptions& options,
                 const StepSize& size) {
   MemoryLedger& ledger = backend(kCpu).memory();
   const size_t before = sum(ledger.now());

@@ -41,6 +41,29 @@ std::vector<Case> tuned_cases() {
       {"dehvf", {{"slots", "11"}, {"rank", "3"}, {"groups", "2"}}, {.lora = everywhere, .tune = "norms"}}};
 }
 
+// Operators on towers of other families.
+std::vector<Case> tower_cases() {
+  const std::map<std::string, std::string> memory{{"slots", "11"}, {"rank", "3"}},
+      fuser{{"slots", "11"}, {"rank", "3"},  {"groups", "2"}, {"hidden", "5"},
+            {"width", "4"},  {"heads", "2"}, {"blocks", "2"}, {"embedding", "6"}};
+  std::map<std::string, std::string> mean{{"weights", "mean"}, {"groups", "2"}}, raw = fuser;
+  mean.insert(memory.begin(), memory.end());
+  raw["level_norm"] = "raw";
+  std::vector<Case> cases;
+  for (const auto& [fusion, options] :
+       std::vector<std::pair<std::string, std::map<std::string, std::string>>>{
+           {"dehvf", fuser},
+           {"dehvf", raw},
+           {"dehvf", mean},
+           {"memvp", memory},
+           {"llava", {{"hidden", "5"}}},
+           {"qformer", {{"queries", "4"}, {"width", "4"}, {"hidden", "5"}, {"heads", "2"}}}})
+    cases.push_back({.fusion = fusion, .options = options, .family = "siglip"});
+  cases.push_back({.fusion = "dehvf", .options = fuser, .family = "registers"});
+  cases.push_back({.fusion = "memvp", .options = memory, .family = "registers"});
+  return cases;
+}
+
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
@@ -74,6 +97,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   if (c.tuning.lora.rank > 0) out << " lora=" << c.tuning.lora.targets.text();
   if (c.tower != TowerAdapterForm::beside_mlp) out << " tower=" << name_of(c.tower);
   if (c.tuning.tune.any()) out << " tune=" << c.tuning.tune.text();
+  if (c.family != "clip") out << " family=" << c.family;
   return out;
 }
 
@@ -98,7 +122,7 @@ std::vector<Case> all_cases() {
       for (const std::string& key : keys_of(fusion, variant))
         if (const auto size = kSizes.find(key); size != kSizes.end()) cases.back().options.insert(*size);
     }
-  for (const Case& tuned : tuned_cases()) cases.push_back(tuned);
+  for (const auto& more : {tuned_cases(), tower_cases()}) cases.insert(cases.end(), more.begin(), more.end());
   return cases;
 }
 
@@ -115,7 +139,16 @@ LlamaConfig llama() {
   return config;
 }
 
-ClipConfig tower() { return {.width = 26, .mlp = 34, .layers = 4, .heads = 2, .patch = 2, .image = 6}; }
+VisionConfig tower() { return {.width = 26, .mlp = 34, .layers = 4, .heads = 2, .patch = 2, .image = 6}; }
+
+std::map<std::string, VisionConfig> towers() {
+  VisionConfig siglip = tower(), registers = tower();
+  siglip.family = VisionFamily::siglip;
+  siglip.layers = 5;  // into two groups: four
+  registers.family = VisionFamily::dinov2;
+  registers.registers = 2;
+  return {{"clip", tower()}, {"siglip", siglip}, {"registers", registers}};
+}
 
 FusedModel make(const Case& c, DType dtype, double dropout) {
   auto options = c.options;
@@ -123,7 +156,7 @@ FusedModel make(const Case& c, DType dtype, double dropout) {
   if (std::ranges::find(keys, "dropout") != keys.end()) options["dropout"] = concat(dropout);
   LlamaTuning tuning = c.tuning;
   tuning.lora.dropout *= dropout > 0;
-  FusedModel model(llama(), tower(),
+  FusedModel model(llama(), towers().at(c.family),
                    {.fusion = c.fusion,
                     .config = FusionConfig(std::move(options)),
                     .tower_adapters = true,

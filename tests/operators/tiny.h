@@ -1,5 +1,5 @@
-// A LLaMA of three layers and a tower of four blocks, small enough for derivatives by differences, joined by
-// any registered operator: what the operator contract suite runs on. No two frozen sizes are equal.
+// A LLaMA of three layers and a tower of four or five blocks, small enough for derivatives by differences,
+// joined by any registered operator: what the operator contract suite runs on. No two frozen sizes are equal.
 #pragma once
 
 #include <map>
@@ -17,6 +17,7 @@ struct Case {
   std::map<std::string, std::string> options;
   LlamaTuning tuning = {};
   TowerAdapterForm tower = TowerAdapterForm::beside_mlp;  // of its adapters
+  std::string family = "clip";                            // or another of towers()
   friend std::ostream& operator<<(std::ostream& out, const Case& c);
 };
 std::vector<Case> all_cases();  // every registered name, with the variants of its keys, and what may be tuned
@@ -24,7 +25,8 @@ std::vector<Case> all_cases();  // every registered name, with the variants of i
 std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options = {});
 
 LlamaConfig llama();
-ClipConfig tower();
+VisionConfig tower();                          // a CLIP
+std::map<std::string, VisionConfig> towers();  // and others for the same pictures: without class token, ...
 
 /// Frozen weights and trainable parameters are random numbers (none is 0) that depend on their paths.
 FusedModel make(const Case& c, DType dtype, double dropout = 0);

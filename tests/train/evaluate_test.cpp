@@ -39,7 +39,7 @@ struct Toy {
   Tensor pixels;
   std::vector<Question> questions;
 
-  Toy() : model(config(), read_clip_config(std::filesystem::path(kFolder) / "tower"), options()) {
+  Toy() : model(config(), read_vision_config(std::filesystem::path(kFolder) / "tower"), options()) {
     const std::filesystem::path folder = kFolder;
     std::vector<std::string> notes;
     load_weights(model.llama(), WeightFolder(folder / "llama"), DType::f32, notes);

@@ -35,9 +35,9 @@ bool there(const RunConfig& config) {
 
 FusedModel make(const RunConfig& config) {
   const std::map<std::string, LlamaConfig> models{{"llama-7b", llama_7b()}, {"llama-13b", llama_13b()}};
-  ClipConfig wide = clip_l14();
+  VisionConfig wide = clip_l14();
   wide.image = 336;
-  const std::map<std::string, ClipConfig> towers{
+  const std::map<std::string, VisionConfig> towers{
       {"", clip_l14()}, {"clip-vit-large-patch14", clip_l14()}, {"clip-vit-large-patch14-336", wide}};
   return {models.at(config.model),
           towers.at(config.tower),

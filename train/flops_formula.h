@@ -21,8 +21,9 @@ struct ForwardFlops {
 ///   linears    2 T layers (d (q + 2 kv) + q d + 3 d f), and 2 T r (in + out) for every low rank
 ///   attention  4 q layers (samples S (S + 1) / 2 + once): a token put in once sees itself
 ///   head       2 samples d vocab
-/// with S = length + inserted tokens, T = samples S + once, n = N patches and a class token, w and m the tower's
-/// width and MLP, d, f, q, kv the language model's width, FFN and the widths of its queries and keys.
+/// with S = length + inserted tokens, T = samples S + once, n = N patches, a class token and registers, w and
+/// m the tower's width and MLP, d, f, q, kv the language model's width, FFN and the widths of its queries and
+/// keys.
 ForwardFlops forward_flops(FusedModel& model, int64_t samples, int64_t length);
 
 }  // namespace dehvf

@@ -12,7 +12,8 @@ namespace dehvf {
 namespace {
 
 std::atomic<std::vector<std::unique_ptr<Backend>>*> live_backends{nullptr};
-thread_local std::array<Stream, kDeviceKinds> streams{};  // by device kind; a null handle is the device's default stream
+thread_local std::array<Stream, kDeviceKinds>
+    streams{};  // by device kind; a null handle is the device's default stream
 
 Backend* find_backend(Device device) {
   if (auto* backends = live_backends.load())

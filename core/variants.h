@@ -68,8 +68,8 @@ class Variants {
   }
 
  private:
-  using Table =
-      std::array<std::vector<Candidate>, kDeviceKinds>;  // by device kind, in the order in which they are asked
+  using Table = std::array<std::vector<Candidate>,
+                           kDeviceKinds>;  // by device kind, in the order in which they are asked
 
   static std::string shown(const Candidate& candidate) {
     return candidate.name.empty() ? "the default" : candidate.name;

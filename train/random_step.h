@@ -16,8 +16,8 @@ struct StepSize {
 
 class RandomStep {
  public:
-  /// The model has its weights, of `dtype` where they are frozen, on the device it runs on, and outlives this.
-  /// Pictures are looked at in every step, as a tower with adapters must.
+  /// The model has its weights, of `dtype` where they are frozen, on the device it runs on, and outlives
+  /// this. Pictures are looked at in every step, as a tower with adapters must.
   RandomStep(FusedModel& model, const StepSize& size, DType dtype);
 
   /// Throws Error where a gradient is not finite.

@@ -15,9 +15,9 @@ double adapter_flops(const TowerAdapterConfig& config, double width) {
 double vision_flops(FusedModel& model, double images) {
   const auto levels = model.fusion().tower().levels;
   if (levels.empty()) return 0;
-  const ClipConfig& tower = model.tower().config();
+  const VisionConfig& tower = model.tower().config();
   const auto patches = double(tower.patches()), w = double(tower.width), m = double(tower.mlp),
-             n = patches + 1, patch = double(tower.patch);
+             n = double(tower.tokens() + tower.registers), patch = double(tower.patch);
   const double block = 2 * n * (4 * w * w + 2 * w * m) + 4 * n * n * w,
                blocks = double(std::ranges::max(levels));
   const double adapter = model.adapters() ? adapter_flops(model.options().adapters, w) : 0;

@@ -12,11 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_tower(const WeightFolder& weights) {
-  return weights.contains("vision_model.embeddings.class_embedding") ||
-         weights.contains("embeddings.class_embedding");
-}
-
 struct Convert {
   fs::path from, to;
   std::string dtype;  // empty: as it is
@@ -24,7 +19,7 @@ struct Convert {
 
   // Loaded as stored and rounded on the way out, so that the rounding is counted once.
   std::vector<std::string> convert(std::optional<DType> wanted) const {
-    const bool tower = is_tower(WeightFolder(from));
+    const bool tower = holds_tower(WeightFolder(from));
     if (tower) {
       const auto loaded = load_tower(from, wanted);
       save_tower(to, *loaded.model,

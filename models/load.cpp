@@ -169,6 +169,12 @@ void load_weights(VisionTower& model, const WeightFolder& weights, std::optional
       });
 }
 
+bool holds_tower(const WeightFolder& weights) {
+  for (const VisionFamily family : {VisionFamily::clip, VisionFamily::dinov2})
+    if (weights.contains(prefixed(weights, family, std::string(tower_names(family).positions)))) return true;
+  return false;
+}
+
 Loaded<Llama> load_llama(const std::filesystem::path& folder, std::optional<DType> dtype) {
   Loaded<Llama> loaded;
   const WeightFolder weights(folder);

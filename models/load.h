@@ -22,6 +22,9 @@ struct Loaded {
 Loaded<Llama> load_llama(const std::filesystem::path& folder, std::optional<DType> dtype = {});
 Loaded<VisionTower> load_tower(const std::filesystem::path& folder, std::optional<DType> dtype = {});
 
+/// Whether these are the weights of a tower of any family.
+bool holds_tower(const WeightFolder& weights);
+
 /// The same in two steps, for models that exist already: the folder's config with the vocabulary of its
 /// weights, and the weights into a model of that config.
 LlamaConfig llama_config_of(const WeightFolder& weights, std::vector<std::string>& notes);

@@ -1,5 +1,6 @@
 #include "train/run_config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -12,6 +13,9 @@ namespace dehvf {
 namespace {
 
 using Values = std::map<std::string, std::string>;
+constexpr const char* kBase = "base";
+const std::string kLeftOut(1,
+                           '\0');  // the value of a key that is null: its base's value does not hold either
 
 void flatten(const YAML::Node& node, const std::string& prefix, const std::string& path, Values& values) {
   if (node.IsMap()) {
@@ -22,22 +26,39 @@ void flatten(const YAML::Node& node, const std::string& prefix, const std::strin
     }
     return;
   }
-  require<ConfigError>(node.IsScalar(), path, ": key '", printable(prefix),
+  require<ConfigError>(node.IsScalar() || node.IsNull(), path, ": key '", printable(prefix),
                        "': wanted one value or a group of keys");
-  values[prefix] = node.as<std::string>();
+  values[prefix] = node.IsNull() ? kLeftOut : node.as<std::string>();
+}
+
+// The values of a file over those of the file that its key `base` names; `above` are the files on the way to
+// it.
+Values values_of(const std::filesystem::path& path, std::vector<std::filesystem::path> above) {
+  const auto own = path.lexically_normal();
+  require<ConfigError>(std::ranges::find(above, own) == above.end(), path.string(),
+                       ": it is the base of itself; take one 'base' away");
+  above.push_back(own);
+  Values values;
+  try {
+    const YAML::Node root = YAML::Load(read_file(path, 1 << 20));
+    require<ConfigError>(root.IsMap(), path.string(), ": wanted a group of keys");
+    flatten(root, "", path.string(), values);
+  } catch (const YAML::Exception& error) {
+    fail<IoError>(path.string(), ": invalid YAML: ", printable(error.what()));
+  }
+  Values below;
+  if (const auto base = values.extract(kBase)) below = values_of(path.parent_path() / base.mapped(), above);
+  for (const auto& [key, value] : values)
+    require<ConfigError>(value != kLeftOut || below.contains(key), path.string(), ": key '", printable(key),
+                         "' is empty; wanted a value, or a base that has one to be taken away");
+  values.merge(below);
+  std::erase_if(values, [](const auto& value) { return value.second == kLeftOut; });
+  return values;
 }
 
 Values read_values(const std::filesystem::path& path, std::span<const std::string> overrides) {
   Values values;
-  if (!path.empty()) {
-    try {
-      const YAML::Node root = YAML::Load(read_file(path, 1 << 20));
-      require<ConfigError>(root.IsMap(), path.string(), ": wanted a group of keys");
-      flatten(root, "", path.string(), values);
-    } catch (const YAML::Exception& error) {
-      fail<IoError>(path.string(), ": invalid YAML: ", printable(error.what()));
-    }
-  }
+  if (!path.empty()) values = values_of(path, {});
   for (const std::string& text : overrides) {
     const size_t equals = text.find('=');
     require<ConfigError>(equals != std::string::npos && equals > 0, "wanted key=value, found '",

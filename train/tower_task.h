@@ -26,7 +26,7 @@ class TowerTask : public Task {
   Module& trained() override { return all_; }
   int prepare(uint64_t step) override;
   Variable loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) override;
-  int64_t tokens() const override { return pixels_.size(0) * (tower_.config().patches() + 1); }
+  int64_t tokens() const override { return pixels_.size(0) * tower_.config().tokens(); }
   std::string cursor() const override { return concat(next_); }
   void seek(const std::string& cursor) override { next_ = std::stoull(cursor); }
 

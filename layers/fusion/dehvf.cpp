@@ -5,7 +5,9 @@
 #include "autograd/ops/elementwise.h"
 #include "autograd/ops/group_mix.h"
 #include "autograd/ops/rows.h"
+#include "autograd/ops/softmax.h"
 #include "autograd/ops/split.h"
+#include "core/random.h"
 #include "layers/fusion/fuser.h"
 #include "layers/fusion/visual_memory.h"
 
@@ -16,18 +18,17 @@ class Dehvf : public FusionOperator {
  public:
   Dehvf(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes), memory_(shapes, VisualMemoryConfig::read(shapes, config)) {
-    static const std::string kWeights[] = {"dynamic", "mean"}, kMappings[] = {"aligned", "reversed"},
-                             kNorms[] = {"post", "raw"};
+    static const std::string kWeights[] = {"dynamic", "learned", "mean"},
+                             kMappings[] = {"aligned", "reversed", "random"}, kNorms[] = {"post", "raw"};
     groups_ = int(config.integer("groups", 4, 1, shapes.tower_layers));
     per_group_ = shapes.tower_layers / groups_;
     positions_ = int(config.integer("positions", 2, 1, 2));
     post_norm_ = config.choice("level_norm", "post", kNorms) == "post";
-    const bool reversed = config.choice("mapping", "aligned", kMappings) == "reversed";
-    for (int l = 0; l < shapes.llm_layers; ++l) {
-      const int group = group_of(l, shapes.llm_layers, groups_);
-      group_for_.push_back(reversed ? groups_ - 1 - group : group);
-    }
-    if (config.choice("weights", "dynamic", kWeights) == "mean") return;  // neither fuser nor queries exist
+    map_layers(config.choice("mapping", "aligned", kMappings));
+    const std::string weights = config.choice("weights", "dynamic", kWeights);
+    if (weights == "learned")
+      logits_ = std::make_unique<Parameter>(Shape{shapes.llm_layers * positions_, per_group_}, Initial{});
+    if (weights != "dynamic") return;  // neither fuser nor queries exist
     const FuserConfig fuser{.layers = shapes.llm_layers,
                             .positions = positions_,
                             .groups = groups_,
@@ -46,6 +47,7 @@ class Dehvf : public FusionOperator {
   void describe(Describer& describer) override {
     memory_.describe(describer);
     if (fuser_) fuser_->describe(describer);
+    if (logits_) describer.parameter("weight_logits", *logits_);
   }
 
   TowerNeeds tower() const override {
@@ -67,15 +69,13 @@ class Dehvf : public FusionOperator {
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
-    const int count = levels(), queries = shapes_.llm_layers * positions_;
+    const int count = levels();
     const Variable stacked = stack_levels(tower, this->tower().levels, post_norm_);
     const Variable flat = reshape(stacked, {stacked.shape().rows(), tower.width});
     const Variable low = gather_rows(memory_.down(flat), patch_index(tower, count, flat.device()));
     const int64_t rank = low.shape().last();
     ImageState state;
-    const Variable weights = fuser_ ? (*fuser_)(summaries(stacked), group_for_)
-                                    : Variable(full({tower.images, queries, per_group_}, 1.0 / per_group_,
-                                                    flat.dtype(), flat.device()));
+    const Variable weights = weights_of(stacked);
     std::vector<int32_t> first;
     for (int group : group_for_) first.insert(first.end(), size_t(positions_), group * per_group_);
     const Variable mixed = group_mix(weights, reshape(low, {tower.images, count, tower.patches, rank}),
@@ -114,6 +114,26 @@ class Dehvf : public FusionOperator {
  private:
   int levels() const { return groups_ * per_group_; }  // that are used: the deepest
 
+  // The group of every layer. At random: those of the aligned mapping in another order, always the same.
+  void map_layers(const std::string& mapping) {
+    for (int l = 0; l < shapes_.llm_layers; ++l) {
+      const int group = group_of(l, shapes_.llm_layers, groups_);
+      group_for_.push_back(mapping == "reversed" ? groups_ - 1 - group : group);
+    }
+    if (mapping != "random") return;
+    Random(1).shuffle(group_for_);
+  }
+
+  Variable weights_of(const Variable& stacked) const {  // [images, queries, levels of a group]
+    if (fuser_) return (*fuser_)(summaries(stacked), group_for_);
+    const int64_t images = stacked.shape()[1], queries = int64_t(shapes_.llm_layers) * positions_;
+    const Shape shape{images, queries, per_group_};
+    if (!logits_) return Variable(full(shape, 1.0 / per_group_, stacked.dtype(), stacked.device()));
+    std::vector<int32_t> repeat;
+    for (int64_t i = 0; i < images * queries; ++i) repeat.push_back(int32_t(i % queries));
+    return softmax(reshape(gather_rows(*logits_, tensor_of(repeat, stacked.device())), shape));
+  }
+
   // What stands for a level as a whole: its class token, or the mean of its patches where the tower has none.
   // [levels, images, tokens, width] -> [images, levels, width]
   Variable summaries(const Variable& stacked) const {
@@ -136,6 +156,7 @@ class Dehvf : public FusionOperator {
   FusionShapes shapes_;
   VisualMemory memory_;
   std::unique_ptr<Fuser> fuser_;
+  std::unique_ptr<Parameter> logits_;  // of weights that do not look at the image
   int groups_ = 0, per_group_ = 0, positions_ = 0;
   bool post_norm_ = true;
   std::vector<int> group_for_;  // of each layer

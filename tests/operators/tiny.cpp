@@ -18,9 +18,10 @@ const std::map<std::string, std::string> kSizes{
 
 // What a key may be set to instead: each is a case of its own.
 const std::vector<std::pair<std::string, std::string>> kVariants{
-    {"rows", "materialised"}, {"weights", "mean"},     {"positions", "1"}, {"mapping", "reversed"},
-    {"level_norm", "raw"},    {"projector", "linear"}, {"place", "front"}, {"place", "behind_bos"},
-    {"cross_every", "1"},     {"of", "dehvf"},         {"version", "2"},   {"class_token", "false"}};
+    {"rows", "materialised"}, {"weights", "mean"},     {"weights", "learned"}, {"mapping", "random"},
+    {"positions", "1"},       {"mapping", "reversed"}, {"level_norm", "raw"},  {"projector", "linear"},
+    {"place", "front"},       {"place", "behind_bos"}, {"cross_every", "1"},   {"of", "dehvf"},
+    {"version", "2"},         {"class_token", "false"}};
 
 // What of the language model is trained beside an operator, and other adapters in the tower: each is a case
 // of its own.
@@ -46,7 +47,9 @@ std::vector<Case> tower_cases() {
   const std::map<std::string, std::string> memory{{"slots", "11"}, {"rank", "3"}},
       fuser{{"slots", "11"}, {"rank", "3"},  {"groups", "2"}, {"hidden", "5"},
             {"width", "4"},  {"heads", "2"}, {"blocks", "2"}, {"embedding", "6"}};
-  std::map<std::string, std::string> mean{{"weights", "mean"}, {"groups", "2"}}, raw = fuser;
+  std::map<std::string, std::string> mean{
+      {"weights", "mean"}, {"weights", "learned"}, {"mapping", "random"}, {"groups", "2"}},
+      raw = fuser;
   mean.insert(memory.begin(), memory.end());
   raw["level_norm"] = "raw";
   std::vector<Case> cases;

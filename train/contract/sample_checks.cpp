@@ -35,13 +35,18 @@ void own_pixels(const tiny::Case& c, Verdict& verdict) {
 }
 
 void no_images(const tiny::Case& c, Verdict& verdict) {
-  const FusedModel model = tiny::make(c, DType::f64);
+  FusedModel model = tiny::make(c, DType::f64);
   const tiny::Input in = tiny::input(DType::f64);
   tiny::Input alone = in.select(std::vector<int>{1});
   alone.pixels = Tensor({0, 3, tiny::tower().image, tiny::tower().image}, DType::f64);
   alone.image_ids.clear();
   expect_close(verdict, tiny::logits(model, alone), sample(tiny::logits(model, in), in, 1), kReordered,
                "logits of a sample without an image, alone and beside others");
+  const auto kept = tiny::gradients(model, alone);
+  const auto again = tiny::gradients(model, alone, {.mode = SegmentMode::recompute});
+  for (const auto& [path, grad] : kept)
+    verdict.expect(again.contains(path) && same_bits(grad, again.at(path)), path,
+                   ": other bits when recomputed");
 }
 
 void shared_image(const tiny::Case& c, Verdict& verdict) {

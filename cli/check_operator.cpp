@@ -2,6 +2,8 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/tape_picture.h"
+#include "core/io/file.h"
 #include "core/io/json.h"
 #include "train/contract/check.h"
 
@@ -66,11 +68,13 @@ void print(const Row& row) {
 struct CheckOperator {
   std::string name;
   std::vector<std::string> words;
+  std::filesystem::path graph;
   bool json = false;
 
   void run() const {
     const auto cases = tiny::cases_of(name, options_of(words));
-    tiny::make(cases.front(), DType::f32);  // what cannot be made at all is the user's to correct
+    const FusedModel model = tiny::make(cases.front(), DType::f32);  // one that cannot be made is refused
+    if (!graph.empty()) draw(model);
     if (!json)
       std::printf("%s: %zu checks, %zu settings of its keys\n\n", name.c_str(), contract::checks().size(),
                   cases.size());
@@ -89,7 +93,14 @@ struct CheckOperator {
     }
     if (json)
       std::printf("%s\n", Json{{"operator", name}, {"failed", failed}, {"checks", rows}}.dump().c_str());
+    if (!graph.empty() && !json) std::printf("\ngraph: %s\n", graph.c_str());
     require<Error>(failed == 0, name, ": ", failed, " of ", contract::checks().size(), " checks failed");
+  }
+
+  void draw(const FusedModel& model) const {
+    const TapeWatch watch;
+    tiny::mean_loss(model, tiny::input(DType::f32), {.training = true});
+    write_file(graph, tape_picture(watch, name + ": one step on the tiny models"));
   }
 };
 
@@ -103,6 +114,7 @@ void add_check_operator(CLI::App& program, Action& chosen) {
       "example: dehvf check-operator memvp fusion.lambda=0.5");
   command->add_option("name", options->name, "a registered operator")->required();
   command->add_option("overrides", options->words, "fusion.key=value, for keys other than their defaults");
+  command->add_option("--graph", options->graph, "SVG file: the graph of one step on the tiny models");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

@@ -38,8 +38,9 @@ void wrong_values(const tiny::Case& c, Verdict& verdict) {
       expect_named(verdict, message, "fusion." + key);
       expect_named(verdict, message, "wanted");
     }
-  for (const char* size : {"slots", "rank", "groups", "positions", "level", "embedding", "hidden", "width",
-                           "heads", "blocks", "queries", "cross_every"})
+  for (const char* size :
+       {"slots", "rank", "groups", "positions", "level", "embedding", "hidden", "width", "heads", "blocks",
+        "queries", "cross_every", "prompts", "layers", "levels", "dim", "pooled"})
     if (std::ranges::find(keys, size) != keys.end())
       for (const char* value : {"0", "-3", "99999999999999999999"})
         expect_named(verdict, complaint(c.fusion, {{size, value}}), concat("fusion.", size));

@@ -141,7 +141,7 @@ void emulated_decoding(const tiny::Case& c, Verdict& verdict) {
 }  // namespace
 
 Stepped::Stepped(const tiny::Case& c, DType dtype, Device device, uint64_t dropout_seed)
-    : model(tiny::make(c, dtype, 0.2)), task(moved(model, device), dtype, dropout_seed) {
+    : model(tiny::make(c, dtype, 0.2)), task(moved(model, device), tiny::input(dtype), dropout_seed) {
   Trainer trainer(task, {.steps = 1, .schedule = {.peak = 1e-2, .steps = 1}, .clip = 0});
   const FlatParameters& flat = trainer.parameters();
   before = flat.buffers().value.clone();

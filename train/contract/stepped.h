@@ -8,8 +8,8 @@ namespace dehvf::contract {
 
 class TinyTask : public Task {
  public:
-  TinyTask(FusedModel& model, DType dtype, uint64_t dropout_seed)
-      : model_(model), in_(tiny::input(dtype)), seed_(dropout_seed) {}
+  TinyTask(FusedModel& model, tiny::Input in, uint64_t dropout_seed)
+      : model_(model), in_(std::move(in)), seed_(dropout_seed) {}
   Module& trained() override { return model_; }
   int prepare(uint64_t) override { return 1; }
   Variable loss(int, std::span<const Tensor>, const Tensor& state) override {

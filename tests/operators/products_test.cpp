@@ -1,6 +1,7 @@
 // What one training step multiplies: no gradient of a frozen weight, nothing of block 0 on the way back.
 #include <gmock/gmock.h>
 
+#include "core/kernel.h"
 #include "train/contract/step_products.h"
 
 namespace dehvf {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "autograd/tape_watch.h"
 #include "core/error.h"
 #include "core/phase.h"
 
@@ -36,14 +37,19 @@ Variable segment(std::string_view name, const Acquire& acquire, Body body, std::
   }
   if (mode == SegmentMode::keep) {
     std::vector<Variable> leaves = detach_all(inputs);
+    TapeWatch* const watch = TapeWatch::current();
+    for (size_t i = 0; watch && i < leaves.size(); ++i) watch->same(leaves[i], inputs[i]);
     const Variable result = body(leaves);
     if (!result.wants_grad()) return result;  // uses none of those that want one
     for (Variable& leaf : leaves) leaf = leaf.without_value();
     const auto kept = std::make_shared<Kept>(Kept{std::move(leaves), result.without_value()});
-    return record(name, result.value(), std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {
-      const Lease held = acquire ? acquire(Pass::backward) : nullptr;
-      return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
-    });
+    Variable segment =
+        record(name, result.value(), std::move(inputs), [kept, acquire](const Tensor& dy, const Wanted&) {
+          const Lease held = acquire ? acquire(Pass::backward) : nullptr;
+          return gradients(std::exchange(kept->result, {}), dy, kept->leaves);
+        });
+    if (watch) watch->see_through(segment, result);
+    return segment;
   }
   Tensor value = [&] {
     const NoGrad no_grad;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "autograd/node.h"
+#include "autograd/tape_watch.h"
 #include "core/ops/elementwise.h"
 #include "core/phase.h"
 
@@ -109,10 +110,12 @@ bool recording() { return recording_now; }
 Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs, Backward backward,
                 bool partial) {
   Variable result(std::move(value));
-  if (!recording_now || !wanted_of(inputs).any()) return result;
-  for (Variable& input : inputs) input = input.without_value();
+  if (!recording_now) return result;
   VariableState& state = *Node::state(result);
-  state.wants_grad = true;
+  state.wants_grad = wanted_of(inputs).any();
+  if (TapeWatch* watch = TapeWatch::current()) watch->recorded(op, result, inputs);
+  if (!state.wants_grad) return result;
+  for (Variable& input : inputs) input = input.without_value();
   state.name = op;
   state.node =
       std::make_shared<Node>(Node{next_sequence++, op, std::move(inputs), std::move(backward), partial});
@@ -121,6 +124,7 @@ Variable record(std::string_view op, Tensor value, std::vector<Variable> inputs,
 
 void backward(const Variable& root, Tensor upstream) {
   require<Error>(root.wants_grad(), "backward: nothing that was recorded leads to a parameter");
+  if (TapeWatch* watch = TapeWatch::current()) watch->close();
   if (!upstream.defined()) upstream = full(root.shape(), 1, root.dtype(), root.device());
   check_upstream(root, upstream);
   Walk([](VariableState& leaf, const Tensor& grad) {

@@ -25,5 +25,6 @@ void add_chat(CLI::App& program, Action& chosen);
 void add_convert(CLI::App& program, Action& chosen);
 void add_bench(CLI::App& program, Action& chosen);
 void add_compare(CLI::App& program, Action& chosen);
+void add_check_operator(CLI::App& program, Action& chosen);
 
 }  // namespace dehvf::cli

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/run_options.h"
+#include "cli/tape_picture.h"
 #include "core/io/file.h"
 #include "core/random.h"
 #include "train/insight.h"
@@ -16,8 +17,33 @@ namespace {
 
 volatile std::sig_atomic_t asked_to_stop = 0;
 
+// Draws the first micro-batch with a picture, or the very first where the operator looks at none.
+class GraphFile {
+ public:
+  GraphFile(std::filesystem::path path, bool sees) : path_(std::move(path)), sees_(sees) {
+    if (!path_.empty()) watch_.emplace();
+  }
+  void after_step(const std::string& fusion) {
+    if (!watch_) return;
+    const bool saw =
+        std::ranges::any_of(watch_->ops(), [](const TapeWatch::Op& op) { return op.phase == "encode"; });
+    if (saw || !sees_) {
+      write_file(path_, tape_picture(*watch_, fusion + ": one micro-batch"));
+      watch_.reset();
+    } else {
+      watch_.emplace();
+    }
+  }
+
+ private:
+  std::filesystem::path path_;
+  bool sees_;
+  std::optional<TapeWatch> watch_;
+};
+
 struct Train : RunOptions {
   std::string resume = "off";
+  std::filesystem::path graph;
 
   void run() const {
     Progress progress(json);
@@ -49,6 +75,7 @@ struct Train : RunOptions {
     std::signal(SIGINT, [](int) { asked_to_stop = 1; });
     progress.phase("train", steps);
     StepReport last;
+    GraphFile graph_file(graph, !run.model().fusion().tower().levels.empty());
     const bool finished = run_session(trainer, task, log,
                                       {.log_every = c.log_every,
                                        .checkpoint_every = c.checkpoint_every,
@@ -60,6 +87,7 @@ struct Train : RunOptions {
                                        .after_step =
                                            [&](const StepReport& report) {
                                              last = report;
+                                             graph_file.after_step(c.fusion);
                                              progress.step(report.step, concat("loss ", report.loss));
                                            },
                                        .note = [&](const std::string& text) { progress.note(text); },
@@ -90,6 +118,8 @@ void add_train(CLI::App& program, Action& chosen) {
   options->add_to(command);
   command->add_option("--resume", options->resume, "auto: behind the newest whole checkpoint of `out`")
       ->check(CLI::IsMember({"off", "auto"}));
+  command->add_option("--graph", options->graph,
+                      "SVG file: the graph of the first micro-batch that has a picture");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/ops/elementwise.h"
+#include "core/phase.h"
 
 namespace dehvf {
 
@@ -60,10 +61,12 @@ void FusedModel::move_to(Device device) {
 }
 
 TowerLevels FusedModel::look(const Tensor& pixels, const TowerDropout& dropout) const {
+  const Phase phase("tower");
   return tower_(pixels, fusion_->tower().levels, adapters_.get(), dropout);
 }
 
 Vision FusedModel::see(const TowerLevels& levels) const {
+  const Phase phase("encode");
   return with_fusion(*fusion_, fusion_->encode(levels));
 }
 

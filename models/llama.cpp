@@ -7,6 +7,7 @@
 #include "autograd/ops/norm.h"
 #include "autograd/ops/rope.h"
 #include "autograd/ops/rows.h"
+#include "core/phase.h"
 
 namespace dehvf {
 namespace {
@@ -165,7 +166,10 @@ void Llama::move_to(Device device) {
                      device == kCpu ? DType::f64 : DType::f32, device);
 }
 
-Variable Llama::embed(const Tensor& tokens) const { return embedding(tokens.to(device()), embedding_); }
+Variable Llama::embed(const Tensor& tokens) const {
+  const Phase phase("embed");
+  return embedding(tokens.to(device()), embedding_);
+}
 
 Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const Vision& vision,
                         const ForwardOptions& options) const {
@@ -215,6 +219,7 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
   }
   if (options.cache)
     for (int64_t s = 0; s < all.samples(); ++s) options.cache->lengths[size_t(s)] += all.lengths[size_t(s)];
+  const Phase phase("output");
   return rms_norm(x, norm_, config_.norm_eps);
 }
 
@@ -303,6 +308,7 @@ Variable Llama::logits(const Variable& hidden) const {
 }
 
 Variable Llama::losses(const Variable& hidden, const Tensor& targets) const {
+  const Phase phase("output");
   return cross_entropy(hidden, config_.tied ? embedding_ : head_, targets.to(hidden.device()));
 }
 

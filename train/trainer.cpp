@@ -51,7 +51,7 @@ void Trainer::accumulate(int micro_batch) {
     const Variable loss = task_.loss(micro_batch, inputs, state_);
     add_loss(loss.value(), state_);
     phase.emplace("backward");
-    backward(loss);
+    if (loss.wants_grad()) backward(loss);  // texts without images may train nothing of an operator
   };
   const std::vector<Tensor> inputs = task_.inputs(micro_batch);
   if (graphs_ && !inputs.empty())

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 
 #include "layers/fusion/visual_tokens.h"
-#include "operators/tiny.h"
 #include "support/message.h"
+#include "train/contract/tiny.h"
 
 namespace dehvf {
 namespace {

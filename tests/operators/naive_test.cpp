@@ -4,8 +4,8 @@
 
 #include "core/backend.h"
 #include "core/error.h"
-#include "operators/tiny.h"
 #include "support/golden.h"
+#include "train/contract/tiny.h"
 
 namespace dehvf {
 namespace {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/random.h"
-#include "operators/tiny.h"
+#include "train/contract/tiny.h"
 #include "train/planned_model.h"
 
 namespace dehvf {

@@ -1,81 +1,13 @@
 // What one training step multiplies: no gradient of a frozen weight, nothing of block 0 on the way back.
-#include <set>
-
 #include <gmock/gmock.h>
 
-#include "autograd/ops/cross_entropy.h"
 #include "core/kernel.h"
-#include "operators/tiny.h"
+#include "train/contract/step_products.h"
 
 namespace dehvf {
 namespace {
 
-using Sizes = std::array<int64_t, 3>;  // m, n, k
-using Counts = std::map<Sizes, int>;
-
-struct Step {
-  Counts forward, backward;
-};
-
-Counts counts_of(const Trace& trace) {
-  Counts counts;
-  for (const auto& p : trace.products) counts[{p.m, p.n, p.k}] += int(p.batch);
-  return counts;
-}
-
-// No sample has as many tokens, or labelled ones, as a frozen matrix has rows.
-tiny::Input input() {
-  tiny::Input in = tiny::input(DType::f32);
-  for (size_t sample : {0, 1, 1}) {
-    in.tokens[sample].push_back(2);
-    in.labels[sample].push_back(2);
-  }
-  return in;
-}
-
-Step run_step(const FusedModel& model, SegmentMode mode) {
-  Step step;
-  Variable loss;
-  {
-    const Trace trace;
-    const ForwardOptions options{.training = true, .seed = 3, .mode = mode};
-    loss = tiny::mean_loss(model, input(), options);
-    step.forward = counts_of(trace);
-  }
-  const Trace trace;
-  if (loss.wants_grad()) backward(loss);
-  step.backward = counts_of(trace);
-  return step;
-}
-
-std::set<std::pair<int64_t, int64_t>> matrices(std::vector<NamedParameter> parameters) {
-  std::set<std::pair<int64_t, int64_t>> shapes;
-  for (const auto& [path, parameter] : parameters)
-    if (parameter->shape().rank() == 2) shapes.insert({parameter->shape()[0], parameter->shape()[1]});
-  return shapes;
-}
-
-// Products of the backward pass that have the shape of a frozen weight [out, in], and of nothing trainable.
-// No number of rows in the step is such an `out`.
-Counts weight_gradients(FusedModel& model, const Counts& backward) {
-  auto frozen = matrices(parameters_of(model.llama()));
-  frozen.merge(matrices(parameters_of(model.tower())));
-  const auto trained = matrices(parameters_of(model));
-  Counts found;
-  for (const auto& [sizes, count] : backward)
-    if (frozen.contains({sizes[0], sizes[1]}) && !trained.contains({sizes[0], sizes[1]}))
-      found[sizes] = count;
-  return found;
-}
-
-class Products : public testing::TestWithParam<tiny::Case> {};
-INSTANTIATE_TEST_SUITE_P(All, Products, testing::ValuesIn(tiny::all_cases()));
-
-TEST_P(Products, NoGradientOfAFrozenWeight) {
-  FusedModel model = tiny::make(GetParam(), DType::f32, 0.1);
-  for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute})
-    EXPECT_EQ(weight_gradients(model, run_step(model, mode).backward), Counts());
-}
+using namespace contract;
 
 double flops_of(const Trace& trace) {
   double sum = 0;
@@ -133,17 +65,18 @@ TEST(ProductCount, SeesTheGradientOfAWeight) {
   FusedModel model = tiny::make({"memvp", {{"slots", "11"}, {"rank", "3"}}}, DType::f32);
   initialise(model.llama(), 1);
   int found = 0;
-  for (const auto& [sizes, count] : weight_gradients(model, run_step(model, SegmentMode::keep).backward))
+  for (const auto& [sizes, count] : weight_gradients(model, step_products(model, SegmentMode::keep).backward))
     found += count;
   EXPECT_EQ(found, 7 * tiny::llama().layers);
 }
 
 // The products of the frozen matrices [out, in] of blocks [first, last]: y = x W^T on the way there, dx = dy
 // W on the way back. The last block runs on the labelled rows, but for its keys and values.
-Counts frozen_products(int first, bool back) {
+ProductCounts frozen_products(int first, bool back) {
   const LlamaConfig c = tiny::llama();
-  const int64_t tokens = input().batch().count(), labelled = input().supervised().rows.count();
-  Counts counts;
+  const int64_t tokens = product_input().batch().count(),
+                labelled = product_input().supervised().rows.count();
+  ProductCounts counts;
   const auto add = [&](int64_t rows, int64_t out, int64_t in, int times) {
     counts[back ? Sizes{rows, in, out} : Sizes{rows, out, in}] += times;
   };
@@ -161,9 +94,9 @@ Counts frozen_products(int first, bool back) {
 }
 
 // Those of `counts` that have the two sides of a matrix of the language model.
-Counts of_the_language_model(FusedModel& model, const Counts& counts) {
+ProductCounts of_the_language_model(FusedModel& model, const ProductCounts& counts) {
   const auto shapes = matrices(parameters_of(model.llama()));
-  Counts found;
+  ProductCounts found;
   for (const auto& [sizes, count] : counts)
     if (shapes.contains({sizes[1], sizes[2]}) || shapes.contains({sizes[2], sizes[1]})) found[sizes] = count;
   return found;
@@ -182,12 +115,12 @@ INSTANTIATE_TEST_SUITE_P(All, RowProducts, testing::ValuesIn(cases_of_rows()));
 TEST_P(RowProducts, BlockZeroIsNotRunBack) {
   FusedModel model = tiny::make(GetParam(), DType::f32, 0.1);
   for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute}) {
-    const Step step = run_step(model, mode);
+    const StepProducts step = step_products(model, mode);
     EXPECT_EQ(of_the_language_model(model, step.forward), frozen_products(0, false));
-    Counts back = frozen_products(1, true);
+    ProductCounts back = frozen_products(1, true);
     if (mode == SegmentMode::recompute) {  // the other blocks once more, without the head
       for (const auto& [sizes, count] : frozen_products(1, false)) back[sizes] += count;
-      const int64_t labelled = input().supervised().rows.count();
+      const int64_t labelled = product_input().supervised().rows.count();
       --back[{labelled, tiny::llama().vocab, tiny::llama().width}];
     }
     EXPECT_EQ(of_the_language_model(model, step.backward), back);

@@ -1,4 +1,4 @@
-#include "operators/tiny.h"
+#include "train/contract/tiny.h"
 
 #include <algorithm>
 
@@ -110,21 +110,31 @@ std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string
   return keys;
 }
 
+std::vector<Case> cases_of(const std::string& fusion, const std::map<std::string, std::string>& given) {
+  auto chosen = given;  // what decides which keys there are
+  std::erase_if(chosen, [](const auto& option) { return kSizes.contains(option.first); });
+  const auto defaults = resolved(fusion, chosen);
+  std::vector<Case> cases;
+  const auto add = [&](std::map<std::string, std::string> options) {
+    options.insert(chosen.begin(), chosen.end());
+    const auto keys = keys_of(fusion, options);
+    options.insert(given.begin(), given.end());
+    for (const std::string& key : keys)
+      if (const auto size = kSizes.find(key); size != kSizes.end()) options.insert(*size);
+    cases.push_back({.fusion = fusion, .options = options});
+  };
+  add({});
+  for (const auto& [key, value] : kVariants)
+    if (const auto found = defaults.find(key);
+        found != defaults.end() && found->second != value && !given.contains(key))
+      add({{key, value}});
+  return cases;
+}
+
 std::vector<Case> all_cases() {
-  std::vector<std::map<std::string, std::string>> variants{{}};
-  for (const auto& variant : kVariants) variants.push_back({variant});
   std::vector<Case> cases;
   for (const std::string& fusion : Registry<Fusion>::instance().keys())
-    for (const auto& variant : variants) {
-      const auto defaults = resolved(fusion, {});
-      if (!variant.empty()) {
-        const auto key = defaults.find(variant.begin()->first);
-        if (key == defaults.end() || key->second == variant.begin()->second) continue;
-      }
-      cases.push_back({.fusion = fusion, .options = variant});
-      for (const std::string& key : keys_of(fusion, variant))
-        if (const auto size = kSizes.find(key); size != kSizes.end()) cases.back().options.insert(*size);
-    }
+    for (const Case& c : cases_of(fusion)) cases.push_back(c);
   for (const auto& more : {tuned_cases(), tower_cases()}) cases.insert(cases.end(), more.begin(), more.end());
   return cases;
 }
@@ -170,6 +180,8 @@ FusedModel make(const Case& c, DType dtype, double dropout) {
   randomise(model, 0.4, dtype, true);
   return model;
 }
+
+bool sees(const FusedModel& model) { return !model.fusion().tower().levels.empty(); }
 
 Input Input::select(std::span<const int> samples) const {
   Input part = *this;

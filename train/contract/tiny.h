@@ -1,5 +1,5 @@
 // A LLaMA of three layers and a tower of four or five blocks, small enough for derivatives by differences,
-// joined by any registered operator: what the operator contract suite runs on. No two frozen sizes are equal.
+// joined by any registered operator: what the checks of operators run on. No two frozen sizes are equal.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace dehvf::tiny {
 
-/// One way to configure a registered operator; tests are instantiated over all of them.
+/// One way to configure a registered operator.
 struct Case {
   std::string fusion;
   std::map<std::string, std::string> options;
@@ -20,6 +20,8 @@ struct Case {
   std::string family = "clip";                            // or another of towers()
   friend std::ostream& operator<<(std::ostream& out, const Case& c);
 };
+/// An operator with the options that are given, then with each known variant of its other keys.
+std::vector<Case> cases_of(const std::string& fusion, const std::map<std::string, std::string>& given = {});
 std::vector<Case> all_cases();  // every registered name, with the variants of its keys, and what may be tuned
 /// The configuration keys of an operator, some of which may depend on `options`.
 std::vector<std::string> keys_of(const std::string& fusion, std::map<std::string, std::string> options = {});
@@ -30,6 +32,8 @@ std::map<std::string, VisionConfig> towers();  // and others for the same pictur
 
 /// Frozen weights and trainable parameters are random numbers (none is 0) that depend on their paths.
 FusedModel make(const Case& c, DType dtype, double dropout = 0);
+
+bool sees(const FusedModel& model);  // whether the operator looks at images
 
 /// A batch and the pixels of its images.
 struct Input {

@@ -1,72 +1,13 @@
-// Every registered operator: writing token by token with a cache is the full forward pass, and a batch is its
-// samples.
+// Writing text: what is chosen, and where it ends.
+#include "models/generate.h"
+
 #include <gmock/gmock.h>
 
-#include "core/random.h"
-#include "models/generate.h"
-#include "operators/tiny.h"
-#include "support/golden.h"
 #include "support/message.h"
+#include "train/contract/tiny.h"
 
 namespace dehvf {
 namespace {
-
-class OperatorDecode : public testing::TestWithParam<tiny::Case> {
- protected:
-  FusedModel model_ = tiny::make(GetParam(), DType::f64);
-  tiny::Input in_ = tiny::input(DType::f64);
-  Vision vision_ = model_.see(model_.look(in_.pixels));
-
-  // Logits after the last token of every sample, by the full forward pass.
-  Tensor last_logits(const tiny::Input& in) const {
-    const NoGrad no_grad;
-    const TextBatch batch = in.batch();
-    std::vector<int32_t> last;
-    for (int64_t s = 0; s < batch.samples(); ++s)
-      last.push_back(batch.sample_offsets.data<int32_t>()[s + 1] - 1);
-    return model_.llama().logits(model_.hidden(model_.plan(batch, tensor_of(last)), vision_, {})).value();
-  }
-  std::vector<Generated> write(const tiny::Input& in, const GenerateOptions& options) const {
-    return generate(model_.llama(), vision_, in.batch(), options);
-  }
-};
-INSTANTIATE_TEST_SUITE_P(All, OperatorDecode, testing::ValuesIn(tiny::all_cases()));
-
-TEST_P(OperatorDecode, CacheIsTheFullForwardPass) {
-  Decoder decoder(model_.llama(), vision_, in_.batch(), 6);
-  tiny::Input text = in_;
-  std::vector<int64_t> live{0, 1, 2};
-  Random random(5);
-  for (int step = 0; step < 6; ++step) {
-    ASSERT_EQ(decoder.live(), live);
-    const Tensor full = last_logits(text);
-    for (size_t i = 0; i < live.size(); ++i)
-      EXPECT_LT(relative_error(decoder.logits()[int64_t(i)], full[live[i]]), 1e-12)
-          << "step " << step << ", sample " << live[i];
-    std::vector<int32_t> next;
-    for (int64_t s : live) {
-      const bool ends = (step == 2 && s == 1) || (step == 4 && s == 0);
-      next.push_back(ends ? Decoder::kEnd : int32_t(random.below(tiny::llama().vocab)));
-      if (!ends) text.tokens[size_t(s)].push_back(next.back());
-    }
-    decoder.advance(next);
-    if (step == 2) live = {0, 2};
-    if (step == 4) live = {2};
-  }
-}
-
-TEST_P(OperatorDecode, BatchIsItsSamples) {
-  for (double temperature : {0.0, 0.8}) {
-    const GenerateOptions options{
-        .max_new = 9, .stop = {3, 8}, .temperature = temperature, .top_p = 0.9, .seed = 21};
-    const auto together = write(in_, options);
-    for (int s = 0; s < 3; ++s) {
-      const auto alone = write(in_.select(std::vector<int>{s}), options);
-      EXPECT_EQ(alone[0].tokens, together[size_t(s)].tokens) << s;
-      EXPECT_EQ(alone[0].stopped, together[size_t(s)].stopped) << s;
-    }
-  }
-}
 
 class Generate : public testing::Test {
  protected:

@@ -24,6 +24,7 @@ void add_generate(CLI::App& program, Action& chosen);
 void add_chat(CLI::App& program, Action& chosen);
 void add_convert(CLI::App& program, Action& chosen);
 void add_bench(CLI::App& program, Action& chosen);
+void add_plan(CLI::App& program, Action& chosen);
 void add_compare(CLI::App& program, Action& chosen);
 void add_check_operator(CLI::App& program, Action& chosen);
 

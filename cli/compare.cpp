@@ -3,10 +3,10 @@
 
 #include <cstdio>
 
-#include "bench/train_step.h"
 #include "cli/assets.h"
 #include "cli/command.h"
 #include "cli/compare_page.h"
+#include "cli/machine.h"
 #include "core/backend.h"
 #include "core/io/file.h"
 
@@ -19,25 +19,6 @@ struct Options {
   bool recompute = false, json = false;
   std::filesystem::path out;
 };
-
-// Rates of machines that were measured once: the fastest product of a large cube, a copy read and written.
-void set_machine(CompareOptions& compare, const std::string& name) {
-  const std::map<std::string, MachineRates> known{{"h200", {.flops = 790e12, .bytes = 4.3e12}}};
-  const auto found = known.find(name);
-  if (found != known.end()) {
-    compare.rates = found->second;
-  } else {
-    require<ConfigError>(std::filesystem::exists(name),
-                         "machine: wanted h200 or a JSON file of `dehvf bench kernels "
-                         "--out`, found '",
-                         printable(name), "'");
-    const Json rates = read_json(name).value("rates", Json::object());
-    require<ConfigError>(rates.contains("copy_gb_s"), name,
-                         ": has no rates; wanted a file of `dehvf bench kernels --out`");
-    compare.rates = floor_rates(rates);
-  }
-  compare.machine = name;
-}
 
 std::vector<std::filesystem::path> shipped_presets() {
   std::vector<std::filesystem::path> presets;
@@ -52,7 +33,8 @@ void compare(const Options& options) {
   if (compare.presets.empty()) compare.presets = shipped_presets();
   if (options.recompute) compare.mode = SegmentMode::recompute;
   if (options.device != "none") compare.device = chosen_device(options.device);
-  set_machine(compare, options.machine);
+  compare.rates = machine_named(options.machine);
+  compare.machine = options.machine;
   const Json result =
       compare_methods(compare, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
   const std::string table = compare_markdown(result);
@@ -99,10 +81,7 @@ void add_compare(CLI::App& program, Action& chosen) {
   command->add_option("--rounds", compare_options.rounds, "of measured steps, methods in turns")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      ->add_option("--machine", options->machine,
-                   "that is predicted for: h200, or a JSON file of `dehvf bench kernels --out`")
-      ->capture_default_str();
+  command->add_option("--machine", options->machine, kMachineHelp)->capture_default_str();
   command->add_flag("--recompute", options->recompute, "blocks are run again for the backward pass");
   command->add_option("--out", options->out, "folder for compare.html with plots, .json, .csv and .md");
   command->add_flag("--json", options->json, "one JSON object on one line");

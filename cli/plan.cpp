@@ -1,0 +1,137 @@
+// dehvf plan: what a run would take, before anything is loaded.
+#include <cstdio>
+
+#include "cli/command.h"
+#include "cli/machine.h"
+#include "cli/run_options.h"
+#include "core/io/json.h"
+#include "models/published_shapes.h"
+#include "train/memory_need.h"
+#include "train/open_model.h"
+
+namespace dehvf::cli {
+namespace {
+
+struct Options {
+  RunOptions run;
+  std::string machine = "h200";
+  int64_t length = 256, supervised = 8;
+};
+
+// Of folders that are there (their config.json only), else of the published models of their names.
+PlannedModel planned_model(const RunConfig& config) {
+  FusedModelOptions options{.fusion = config.fusion,
+                            .config = FusionConfig(config.fusion_options),
+                            .tower_adapters = config.tower_adapters,
+                            .adapters = config.adapters,
+                            .tuning = config.tuning};
+  if (std::filesystem::exists(config.model)) {
+    const auto model = FrozenFolders(config.model, config.tower).make(options);
+    return {model->llama().config(), model->tower().config(), options, config.dtype};
+  }
+  const std::string tower = config.tower.filename().string();
+  return {published_llama(config.model.filename().string()),
+          published_tower(tower.empty() ? "clip-vit-large-patch14" : tower), options, config.dtype};
+}
+
+Json work_of(const PlannedWork& work, const MachineRates& rates) {
+  Json memory = Json::object();
+  for (size_t i = 0; i < work.memory.size(); ++i) memory[name_of(Purpose(i))] = work.memory[i];
+  return {{"flops", work.flops()},
+          {"kernels", work.calls.size()},
+          {"floor_s", floor_seconds(work.calls, rates)},
+          {"forecast_s", forecast_seconds(work.calls, rates)},
+          {"memory", memory},
+          {"bytes", work.bytes()}};
+}
+
+Json plan(const Options& options) {
+  const RunConfig config = options.run.read();
+  require<ConfigError>(!config.model.empty(),
+                       "plan: 'model' is missing; wanted a folder or llama-7b, llama-13b");
+  require<ConfigError>(options.supervised < options.length, "plan: of ", options.length, " tokens not ",
+                       options.supervised, " can be labelled");
+  const MachineRates rates = machine_named(options.machine);
+  PlannedModel planned = planned_model(config);
+  const CostReport cost = planned.model().cost();
+  const int64_t samples = config.batches.micro_batch;
+  Json result{{"trained", cost.live},
+              {"published", cost.published},
+              {"frozen", training_need(planned.model(), config.dtype).frozen},
+              {"dtype", concat(config.dtype)},
+              {"samples", samples},
+              {"length", options.length},
+              {"machine", options.machine}};
+  if (!parameters_of(planned.model()).empty())
+    result["train"] = work_of(planned.train_step({.samples = samples,
+                                                  .length = options.length,
+                                                  .supervised = options.supervised,
+                                                  .mode = config.batches.mode}),
+                              rates);
+  const PlannedModel::Inference inference = planned.inference(samples, options.length);
+  result["images"] = work_of(inference.images, rates);
+  result["first_token"] = work_of(inference.first_token, rates);
+  result["next_token"] = work_of(inference.next_token, rates);
+  const Device device = chosen_device(config.device);
+  result["device"] = {{"name", concat(device)}, {"bytes", memory_of(device)}};
+  return result;
+}
+
+void print(const Json& result) {
+  const auto millions = [&](const char* key) { return 1e-6 * result[key].get<double>(); };
+  std::printf("%.3f M trained (%.3f M as published), %.1f M frozen in %s\n", millions("trained"),
+              millions("published"), millions("frozen"), result["dtype"].get<std::string>().c_str());
+  std::printf("%lld texts of %lld tokens, forecast for %s:\n", result["samples"].get<long long>(),
+              result["length"].get<long long>(), result["machine"].get<std::string>().c_str());
+  double most = 0;
+  for (const auto& [key, title] : {std::pair("train", "training step"),
+                                   {"images", "pictures"},
+                                   {"first_token", "first token"},
+                                   {"next_token", "one more token"}}) {
+    if (!result.contains(key)) continue;
+    const Json& work = result[key];
+    std::printf("  %-15s %10.4f TFLOP %8zu kernels %10.3f ms (at least %.3f)  %8.2f GB:", title,
+                1e-12 * work["flops"].get<double>(), work["kernels"].get<size_t>(),
+                1e3 * work["forecast_s"].get<double>(), 1e3 * work["floor_s"].get<double>(),
+                1e-9 * work["bytes"].get<double>());
+    for (const auto& [purpose, bytes] : work["memory"].items())
+      if (bytes > 0) std::printf(" %s %.2f", purpose.c_str(), 1e-9 * bytes.get<double>());
+    std::printf("\n");
+    most = std::max(most, work["bytes"].get<double>());
+  }
+  const double there = result["device"]["bytes"].get<double>();
+  std::printf("%s has %.1f GB: ", result["device"]["name"].get<std::string>().c_str(), 1e-9 * there);
+  if (most <= there)
+    std::printf("it fits, without workspaces\n");
+  else
+    std::printf("%.1f GB too little\n", 1e-9 * (most - there));
+}
+
+}  // namespace
+
+void add_plan(CLI::App& program, Action& chosen) {
+  auto* command = program.add_subcommand(
+      "plan",
+      "what a run would take, before anything is loaded: parameters, FLOPs, memory, time\n"
+      "example: dehvf plan --config configs/papers/dehvf-7b.yaml train.micro_batch=16 --length 512");
+  auto options = std::make_shared<Options>();
+  options->run.add_to(command);
+  command->add_option("--length", options->length, "tokens of a text")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--supervised", options->supervised, "labelled tokens of a text")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--machine", options->machine, kMachineHelp)->capture_default_str();
+  command->callback([&chosen, options] {
+    chosen = [options] {
+      const Json result = plan(*options);
+      if (options->run.json)
+        std::printf("%s\n", result.dump().c_str());
+      else
+        print(result);
+    };
+  });
+}
+
+}  // namespace dehvf::cli

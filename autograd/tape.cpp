@@ -150,12 +150,7 @@ Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Va
   Grads result;
   for (const Variable& leaf : leaves) {
     const auto found = sums.find(Node::state(leaf));
-    if (found == sums.end())
-      result.emplace_back();
-    else if (found->second.sum.defined())
-      result.push_back(found->second.sum);
-    else
-      result.push_back(zeros(leaf.shape(), leaf.grad_dtype(), upstream.device()));  // unused by the body
+    result.push_back(found == sums.end() ? Tensor() : found->second.sum);
   }
   return result;
 }

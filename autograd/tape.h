@@ -54,7 +54,7 @@ bool recording();
 /// Every gradient is checked against its input's shape, the error names the op, and cast to its grad_dtype.
 void backward(const Variable& root, Tensor upstream = {});
 
-/// Gradients of `root` for `leaves` only, returned instead of added (zeros for one that was not reached); any
+/// Gradients of `root` for `leaves` only, returned instead of added (empty for one that was not reached); any
 /// other parameter that is reached is an error naming it. Neither needs its value. Used by segment().
 Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Variable> leaves);
 

@@ -85,14 +85,19 @@ TEST(Tape, ARecomputedSegmentHoldsItsInputs) {
   EXPECT_TRUE(before.gone());
 }
 
-TEST(Tape, AnInputThatASegmentDoesNotUseGetsZeros) {
+// A parameter gets nothing, and no kernel runs for it; what was computed goes on with zeros.
+TEST(Tape, AnInputThatASegmentDoesNotUseCostsNothing) {
   const Variable x = Variable::parameter(noise({4, 3}, 2), "x"),
-                 unused = Variable::parameter(noise({2}, 4), "unused");
+                 unused = Variable::parameter(noise({2}, 4), "unused"),
+                 behind = Variable::parameter(noise({2}, 5), "behind");
   for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute}) {
-    unused.set_grad({});
+    for (const Variable& parameter : {x, unused, behind}) parameter.set_grad({});
     backward(segment(
-        "s", {}, [](std::span<const Variable> in) { return matmul(in[0], in[0], true); }, {x, unused}, mode));
-    EXPECT_EQ(cast(unused.grad(), DType::f64).data<double>()[1], 0);
+        "s", {}, [](std::span<const Variable> in) { return matmul(in[0], in[0], true); },
+        {x, unused, scale(behind, 2)}, mode));
+    EXPECT_FALSE(unused.grad().defined());
+    EXPECT_EQ(cast(behind.grad(), DType::f64).data<double>()[1], 0);
+    EXPECT_TRUE(x.grad().defined());
   }
 }
 

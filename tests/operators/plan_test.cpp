@@ -41,6 +41,14 @@ Done on_the_cpu(const LlamaConfig& llama, const VisionConfig& tower, const Fused
   return done;
 }
 
+double fuser_gradients(FusedModel& model) {
+  double bytes = 0;
+  for (const NamedParameter& named : parameters_of(model))
+    if (named.path.find("fuser.") != std::string::npos)
+      bytes += double(size_of(DType::f32)) * double(named.parameter->shape().count());
+  return bytes;
+}
+
 class Planned : public testing::TestWithParam<tiny::Case> {};
 INSTANTIATE_TEST_SUITE_P(All, Planned, testing::ValuesIn(tiny::all_cases()));
 
@@ -61,8 +69,9 @@ TEST_P(Planned, StepHasTheFlopsAndTheMemoryOfTheCpu) {
     const Done done = on_the_cpu(llama, tiny::tower(), options, size);
     EXPECT_EQ(work.flops(), done.flops);
     // The CPU's kernels have workspaces of their own; its table of RoPE is twice as wide, and its fuser is
-    // several ops, whose results are kept.
-    EXPECT_LT(double(work.bytes()), 1.01 * done.held);
+    // several ops, whose results are kept and whose gradients come one after the other. The plan's is one
+    // launch each way, with all gradients at once.
+    EXPECT_LT(double(work.bytes()), 1.01 * done.held + fuser_gradients(planned.model()));
     EXPECT_GT(double(work.bytes()), 0.95 * done.held - done.workspaces);
   }
 }

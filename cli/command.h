@@ -23,6 +23,7 @@ void add_inspect(CLI::App& program, Action& chosen);
 void add_generate(CLI::App& program, Action& chosen);
 void add_chat(CLI::App& program, Action& chosen);
 void add_convert(CLI::App& program, Action& chosen);
+void add_score(CLI::App& program, Action& chosen);
 void add_bench(CLI::App& program, Action& chosen);
 void add_plan(CLI::App& program, Action& chosen);
 void add_compare(CLI::App& program, Action& chosen);

@@ -9,6 +9,7 @@
 #include "core/variants.h"
 #include "data/scorers/answer_extraction.h"
 #include "data/scorers/interval.h"
+#include "data/scorers/paired.h"
 #include "data/scorers/scienceqa_score.h"
 #include "train/run.h"
 
@@ -19,6 +20,7 @@ namespace {
 struct Row {
   Show show = Show::own;
   ScienceQaScore score;
+  std::vector<double> right;  // of each problem with a picture, 1 or 0
 };
 
 // Tokens that an answer may take; those of the published evaluations where there are such.
@@ -36,6 +38,17 @@ int64_t answer_tokens(PromptFormat format, std::span<const Question> questions) 
     default:
       return int64_t(longest) + 1;
   }
+}
+
+std::vector<double> right_with_picture(std::span<const Problem> problems, const Predictions& chosen) {
+  std::vector<double> right;
+  for (const Problem& problem : problems)
+    if (!problem.image.empty()) right.push_back(chosen.at(problem.id) == problem.answer);
+  return right;
+}
+
+Json json_of(const McNemar& test) {
+  return {{"only_own", test.only_first}, {"only_here", test.only_second}, {"mcnemar_p", test.p}};
 }
 
 Json json_of(const ScoreRow& row) {
@@ -76,7 +89,8 @@ struct Eval : RunOptions {
       progress.phase(show == Show::own ? "eval" : title_of(show), int64_t(data.questions.size()));
       const Predictions chosen = answer(run, data, show, progress);
       if (show == Show::own && !predictions.empty()) write_predictions(predictions, chosen);
-      rows.push_back({show, score_problems(data.problems, chosen)});
+      rows.push_back(
+          {show, score_problems(data.problems, chosen), right_with_picture(data.problems, chosen)});
     }
     for (const std::string& note : take_kernel_notes()) progress.note("note: " + note);
     tell_memory(run.device(), progress);
@@ -144,6 +158,7 @@ struct Eval : RunOptions {
       for (const ScoreRow& column : row.score.columns) columns[column.name] = json_of(column);
       list.push_back(
           {{"pictures", title_of(row.show)}, {"columns", columns}, {"not_understood", row.score.invalid}});
+      if (row.show != Show::own) list.back()["against_own"] = json_of(mcnemar(rows[0].right, row.right));
     }
     std::printf("%s\n", Json{{"split", split}, {"by", by}, {"rows", list}}.dump().c_str());
   }
@@ -158,6 +173,14 @@ struct Eval : RunOptions {
       std::printf("%-6s %6lld", own.columns[i].name.c_str(), static_cast<long long>(own.columns[i].of));
       for (const Row& row : rows) std::printf("  %-21s", cell(row.score.columns[i]).c_str());
       std::printf("\n");
+    }
+    for (const Row& row : std::span(rows).subspan(1)) {
+      const McNemar test = mcnemar(rows[0].right, row.right);
+      std::printf(
+          "%s: of %zu problems with a picture %lld right with their own only, %lld here only, "
+          "McNemar's p %.2g\n",
+          title_of(row.show), row.right.size(), static_cast<long long>(test.only_first),
+          static_cast<long long>(test.only_second), test.p);
     }
     for (const Row& row : rows)
       if (row.score.invalid > 0)

@@ -1,17 +1,10 @@
 #include "data/scene_generator.h"
 
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-
-#include <xxhash.h>
-
 #include "core/error.h"
-#include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/io/staged_folder.h"
 #include "core/parallel.h"
-#include "data/png.h"
+#include "data/scene_files.h"
 
 namespace dehvf {
 namespace {
@@ -123,15 +116,6 @@ Json split_lists(const std::vector<SceneProblem>& problems) {
   return lists;
 }
 
-// Thousands of small files: written plainly, because the folder gets its name only when all of them are
-// there.
-void write_plainly(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), std::streamsize(bytes.size()));
-  file.close();
-  require<IoError>(file.good(), path.string(), ": cannot write ", bytes.size(), " bytes; is the disk full?");
-}
-
 // Draws and writes every picture; returns one hash of pixels per problem, 0 for a problem without a picture.
 std::vector<uint64_t> write_images(const SceneWorld& world, const std::vector<SceneProblem>& problems,
                                    const std::filesystem::path& folder) {
@@ -139,11 +123,8 @@ std::vector<uint64_t> write_images(const SceneWorld& world, const std::vector<Sc
   parallel_for(int64_t(problems.size()), [&](int64_t i) {
     const SceneProblem& entry = problems[size_t(i)];
     if (entry.problem.image.empty()) return;
-    const Image image = draw_problem(world, entry);
-    hashes[size_t(i)] = XXH3_64bits(image.rgb.data(), image.rgb.size());
     const auto place = folder / "images" / entry.problem.split / entry.problem.id;
-    std::filesystem::create_directories(place);
-    write_plainly(place / entry.problem.image, encode_png(image));
+    hashes[size_t(i)] = write_scene_picture(place / entry.problem.image, draw_problem(world, entry));
   });
   return hashes;
 }
@@ -180,19 +161,9 @@ uint64_t write_scene_data(const SceneWorld& world, const SceneDataConfig& config
 
   StagedFolder made(folder);
   auto hashes = write_images(world, problems, made.path());
-  hashes.push_back(XXH3_64bits(problems_text.data(), problems_text.size()));
-  hashes.push_back(XXH3_64bits(splits_text.data(), splits_text.size()));
-  const uint64_t hash = XXH3_64bits(hashes.data(), hashes.size() * sizeof(uint64_t));
-  write_file(made.path() / "problems.json", problems_text);
-  write_file(made.path() / "pid_splits.json", splits_text);
-  char hex[17];
-  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(hash));
-  write_json(made.path() / "manifest.json",
-             {{"kind", world.has_pictures() ? "pictures" : "scenes"},
-              {"seed", config.seed},
-              {"counts", {{"train", config.train}, {"val", config.val}, {"test", config.test}}},
-              {"side", world.side()},
-              {"hash", hex}});
+  write_scene_text(made.path() / "problems.json", problems_text, hashes);
+  write_scene_text(made.path() / "pid_splits.json", splits_text, hashes);
+  const uint64_t hash = write_scene_manifest(made.path(), world, config, "scienceqa", hashes);
   made.finish();
   return hash;
 }

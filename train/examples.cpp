@@ -1,6 +1,9 @@
 #include "train/examples.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "core/io/file.h"
 
 namespace dehvf {
 namespace {
@@ -39,6 +42,30 @@ Example training_example(const Problem& problem, const Tokenizer& tokenizer, con
   example.labels.assign(example.tokens.size(), kIgnored);
   example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
   example.labels.insert(example.labels.end(), answer.begin(), answer.end());
+  return example;
+}
+
+Example training_example(const Conversation& conversation, const Tokenizer& tokenizer, int64_t max_tokens) {
+  // The tokenizers of LLaMA-1 and 2 put the space before a word by themselves.
+  const std::string kind = tokenizer.kind();
+  const char* const space = kind == "rank text" || kind == "byte-level bpe" ? " " : "";
+  Example example;
+  const auto add = [&](const std::vector<int32_t>& tokens, bool labelled) {
+    for (const int32_t token : tokens) {
+      if (int64_t(example.tokens.size()) == max_tokens) return;
+      example.tokens.push_back(token);
+      example.labels.push_back(labelled ? token : kIgnored);
+    }
+  };
+  for (const ConversationPart& part : vicuna_v1(conversation)) {
+    add(tokenizer.encode(part.prompt, example.tokens.empty() && tokenizer.bos() >= 0), false);
+    if (part.answer.empty()) continue;
+    add(tokenizer.encode(space + part.answer, false), true);
+    if (tokenizer.eos() >= 0) add({tokenizer.eos()}, true);
+  }
+  const bool learns = std::ranges::any_of(example.labels, [](int32_t label) { return label != kIgnored; });
+  require<ConfigError>(learns, "conversation ", printable(conversation.id, 60),
+                       ": no answer within prompt.max_tokens = ", max_tokens, "; nothing would be learned");
   return example;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "data/conversations.h"
 #include "data/prompt.h"
 #include "data/scienceqa.h"
 #include "layers/batch.h"
@@ -26,6 +27,10 @@ struct PromptOptions {
 /// Prompt and answer with the end of the sequence; only the answer and the end are labelled. Longer ones lose
 /// the beginning of their prompt, never the answer. Throws ConfigError when nothing would be labelled.
 Example training_example(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options);
+
+/// All turns in the template vicuna_v1; the answers and the ends behind them are labelled. What goes beyond
+/// `max_tokens` is cut off at the end. Throws ConfigError when nothing would be labelled.
+Example training_example(const Conversation& conversation, const Tokenizer& tokenizer, int64_t max_tokens);
 
 /// A question to be answered by ranking its choices or by writing.
 struct Question {

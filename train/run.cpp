@@ -1,5 +1,7 @@
 #include "train/run.h"
 
+#include <unordered_map>
+
 #include "core/io/file.h"
 #include "core/variants.h"
 #include "models/trained_lora.h"
@@ -28,7 +30,7 @@ Run::Run(RunConfig config, Use use) : config_(std::move(config)), device_(chosen
     require<ConfigError>(!path.empty() || !wanted, "config: '", key, "' is missing; wanted a folder");
   for (const auto& [slot, variant] : config_.kernels) choose_variant(slot, variant);
   tokenizer_ = open_tokenizer(config_.model);
-  data_ = std::make_unique<ScienceQa>(config_.data);
+  if (!std::filesystem::is_regular_file(config_.data)) data_ = std::make_unique<ScienceQa>(config_.data);
   if (!config_.lora_from.empty()) {
     lora_ = read_lora(config_.lora_from, notes_);
     const TunedParts tune = config_.tuning.tune;
@@ -60,6 +62,7 @@ void Run::begin(uint64_t seed) {
 }
 
 SplitData Run::load(const std::string& split, Use use) const {
+  if (!data_) return load_conversations(use);
   SplitData result;
   Pictures pictures;
   for (const std::string& id : data_->split(split)) {
@@ -80,10 +83,44 @@ SplitData Run::load(const std::string& split, Use use) const {
   std::vector<std::string> ids;
   for (const Problem& problem : result.problems) ids.push_back(problem.id);
   data_->require_images(ids);
-  const bool cached = use == Use::training && model_->adapters() == nullptr &&
-                      level_bytes(*model_, int64_t(pictures.paths.size()), config_.dtype) <= kCacheBytes;
-  result.pictures = std::make_unique<PictureSource>(*model_, std::move(pictures.paths), recipe_, cached);
+  result.pictures = open_pictures(std::move(pictures.paths), use);
   return result;
+}
+
+SplitData Run::load_conversations(Use use) const {
+  require<ConfigError>(use == Use::training, config_.data.string(),
+                       ": conversations are for training; wanted a ScienceQA folder to evaluate on");
+  SplitData result;
+  std::vector<std::filesystem::path> paths;
+  std::unordered_map<std::string, int32_t> places;  // one picture may serve many conversations
+  const bool looks = !model_->fusion().tower().levels.empty();
+  each_conversation(config_.data, [&](const Conversation& conversation) {
+    const std::string what = concat(config_.data.string(), ": record ", result.examples.size());
+    require<ConfigError>(conversation.images.size() <= 1, what, ": wanted one picture at most, found ",
+                         conversation.images.size());
+    Example example = training_example(conversation, *tokenizer_, config_.prompt.max_tokens);
+    example.id = int64_t(result.examples.size());
+    if (looks && !conversation.images.empty()) {
+      const auto path = config_.data.parent_path() / conversation.images[0];
+      const auto [place, fresh] = places.emplace(conversation.images[0], int32_t(paths.size()));
+      std::error_code ignored;
+      require<IoError>(!fresh || std::filesystem::is_regular_file(path, ignored), what, ": picture ",
+                       printable(path.string(), 200), " is missing");
+      if (fresh) paths.push_back(path);
+      example.image = place->second;
+    }
+    result.examples.push_back(std::move(example));
+    return config_.limit == 0 || int64_t(result.examples.size()) < config_.limit;
+  });
+  require<ConfigError>(!result.examples.empty(), config_.data.string(), ": holds no conversations");
+  if (looks) result.pictures = open_pictures(std::move(paths), use);
+  return result;
+}
+
+std::unique_ptr<PictureSource> Run::open_pictures(std::vector<std::filesystem::path> paths, Use use) const {
+  const bool cached = use == Use::training && model_->adapters() == nullptr &&
+                      level_bytes(*model_, int64_t(paths.size()), config_.dtype) <= kCacheBytes;
+  return std::make_unique<PictureSource>(*model_, std::move(paths), recipe_, cached);
 }
 
 AdapterDescription Run::description(int64_t training_step) const {
@@ -106,6 +143,7 @@ AdapterDescription Run::description(int64_t training_step) const {
   d.image_recipe = recipe_.name;
   d.prompt_format =
       concat(prompt_format_name(config_.prompt.format), config_.prompt.captions ? " with captions" : "");
+  if (!data_) d.prompt_format = "vicuna_v1";
   d.training_step = training_step;
   return d;
 }

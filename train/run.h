@@ -13,7 +13,7 @@ namespace dehvf {
 
 /// Problems of one split as a model reads them, with their pictures.
 struct SplitData {
-  std::vector<Problem> problems;
+  std::vector<Problem> problems;    // empty for conversations
   std::vector<Example> examples;    // filled for training
   std::vector<Question> questions;  // filled for evaluation
   std::unique_ptr<PictureSource> pictures;
@@ -35,7 +35,9 @@ class Run {
   Device device() const { return device_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
-  /// Throws ConfigError where a problem would have no labelled token, IoError where a picture is missing.
+  /// Where `data` is a file, it holds LLaVA's conversations, all of them of whatever split, for training
+  /// only; their pictures are named from the file's folder. Throws ConfigError where a problem would have no
+  /// labelled token, IoError where a picture is missing.
   SplitData load(const std::string& split, Use use) const;
   AdapterDescription description(int64_t training_step) const;
   /// Throws ConfigError where an adapter was trained with another operator, or other models, recipe or prompt
@@ -43,6 +45,9 @@ class Run {
   void check(const AdapterDescription& adapter) const;
 
  private:
+  SplitData load_conversations(Use use) const;
+  std::unique_ptr<PictureSource> open_pictures(std::vector<std::filesystem::path> paths, Use use) const;
+
   RunConfig config_;
   Device device_;
   std::vector<std::string> notes_;
@@ -50,7 +55,7 @@ class Run {
   ImageRecipe recipe_;  // without a tower: none
   std::unique_ptr<FusedModel> model_;
   std::optional<LoraAdapter> lora_;  // that LoRA begins at
-  std::unique_ptr<ScienceQa> data_;
+  std::unique_ptr<ScienceQa> data_;  // none where `data` is a file of conversations
   std::string base_fingerprint_, tower_fingerprint_;
 };
 

@@ -98,6 +98,19 @@ ScienceQaScore score_scienceqa(const ScienceQa& data, const std::string& split,
   return score_problems(problems, predictions);
 }
 
+SampleScores sample_scores(const ScienceQa& data, const std::string& split, const Predictions& predictions,
+                           const std::string& what) {
+  const ScienceQaScore score = score_scienceqa(data, split, predictions, what);
+  SampleScores result{.figures = {}, .samples = {}, .right_or_wrong = true};
+  for (const ScoreRow& row : score.columns)
+    if (row.of > 0) result.figures.emplace_back(row.name, double(row.right) / double(row.of));
+  if (!result.figures.empty())  // Avg, the last
+    std::rotate(result.figures.begin(), result.figures.end() - 1, result.figures.end());
+  for (const auto& id : data.split(split))
+    result.samples.push_back(predictions.at(id) == data.problem(id).answer);
+  return result;
+}
+
 ScienceQaScore score_problems(std::span<const Problem> problems, const Predictions& predictions) {
   ScienceQaScore score;
   for (const Column& column : kColumns) score.columns.push_back({column.name});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/scienceqa.h"
+#include "data/scorers/sample_scores.h"
 
 namespace dehvf {
 
@@ -38,7 +39,12 @@ struct ScienceQaScore {
 ScienceQaScore score_scienceqa(const ScienceQa& data, const std::string& split,
                                const Predictions& predictions, const std::string& what);
 
-/// The same for problems at hand, each of which has a prediction.
+/// The columns as figures, Avg first, without empty ones; a sample is right or wrong. Refuses as
+/// score_scienceqa() does.
+SampleScores sample_scores(const ScienceQa& data, const std::string& split, const Predictions& predictions,
+                           const std::string& what);
+
+/// score_scienceqa() for problems at hand, each of which has a prediction.
 ScienceQaScore score_problems(std::span<const Problem> problems, const Predictions& predictions);
 
 }  // namespace dehvf

@@ -1,7 +1,7 @@
 #include "models/tokenizer/byte_level.h"
 
+#include "core/text/utf8.h"
 #include "models/tokenizer/llama3_split.h"
-#include "models/tokenizer/utf8.h"
 
 namespace dehvf {
 namespace {

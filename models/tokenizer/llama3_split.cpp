@@ -4,8 +4,8 @@
 #include <array>
 #include <cstdint>
 
-#include "models/tokenizer/unicode_table.h"
-#include "models/tokenizer/utf8.h"
+#include "core/text/unicode_table.h"
+#include "core/text/utf8.h"
 
 namespace dehvf {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/text/utf8.h"
 #include "models/tokenizer/model.h"
-#include "models/tokenizer/utf8.h"
 
 namespace dehvf {
 namespace {

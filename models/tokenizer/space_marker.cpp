@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "models/tokenizer/utf8.h"
+#include "core/text/utf8.h"
 
 namespace dehvf {
 namespace {

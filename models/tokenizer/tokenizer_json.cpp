@@ -4,10 +4,10 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/text/utf8.h"
 #include "models/tokenizer/byte_level.h"
 #include "models/tokenizer/json_parts.h"
 #include "models/tokenizer/space_marker.h"
-#include "models/tokenizer/utf8.h"
 
 namespace dehvf {
 namespace {

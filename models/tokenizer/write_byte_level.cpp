@@ -3,10 +3,10 @@
 #include "core/error.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/text/utf8.h"
 #include "models/tokenizer.h"
 #include "models/tokenizer/byte_level.h"
 #include "models/tokenizer/llama3_split.h"
-#include "models/tokenizer/utf8.h"
 
 namespace dehvf {
 namespace {

@@ -88,6 +88,13 @@ TEST(Eval, ImageNeedAddsBlankAndExchangedPictures) {
     EXPECT_EQ(row["columns"]["LAN"], json["rows"][0]["columns"]["LAN"]);
     EXPECT_EQ(row["columns"]["Avg"]["of"], 20);
   }
+  for (size_t i = 1; i < 3; ++i) {
+    const Json& test = json["rows"][i]["against_own"];
+    EXPECT_EQ(json["rows"][0]["columns"]["IMG"]["right"].get<int>() - test["only_own"].get<int>(),
+              json["rows"][i]["columns"]["IMG"]["right"].get<int>() - test["only_here"].get<int>());
+    EXPECT_GT(test["mcnemar_p"].get<double>(), 0);
+  }
+  EXPECT_FALSE(json["rows"][0].contains("against_own"));
   const std::string table = made.eval({"--image-need", "train.limit=20"});
   for (const char* part : {"NAT ", "G7-12 ", "Avg ", "blank picture", "another's picture"})
     EXPECT_THAT(table, HasSubstr(part));

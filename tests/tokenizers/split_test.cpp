@@ -2,9 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include "core/text/unicode_table.h"
+#include "core/text/utf8.h"
 #include "models/tokenizer/llama3_split.h"
-#include "models/tokenizer/unicode_table.h"
-#include "models/tokenizer/utf8.h"
 
 namespace dehvf {
 namespace {

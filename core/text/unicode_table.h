@@ -1,4 +1,4 @@
-// Unicode 16.0 classes that the LLaMA-3 split asks for: \p{L}, \p{N} and \s (White_Space).
+// Unicode 16.0 classes: \p{L}, \p{N} and \s (White_Space).
 #pragma once
 
 namespace dehvf {

@@ -7,6 +7,7 @@
 
 #include "autograd/node.h"
 #include "autograd/tape_watch.h"
+#include "core/ops/add_each.h"
 #include "core/ops/elementwise.h"
 #include "core/phase.h"
 
@@ -93,6 +94,30 @@ void check_upstream(const Variable& root, const Tensor& upstream) {
           root.dtype(), " ", root.shape());
 }
 
+// Gradients of parameters on their way to the sums, in batches: one by one they would be hundreds of
+// launches.
+class Deliveries {
+ public:
+  void add(VariableState& leaf, const Tensor& gradient) {
+    if (!leaf.grad.defined()) {
+      leaf.grad = gradient.clone();
+      return;
+    }
+    held_.push_back({gradient, leaf.grad});
+    bytes_ += gradient.bytes();
+    if (bytes_ > kMost) deliver();
+  }
+  void deliver() {
+    add_each(held_);
+    held_.clear(), bytes_ = 0;
+  }
+
+ private:
+  static constexpr size_t kMost = 64 << 20;  // what may wait
+  std::vector<Addition> held_;
+  size_t bytes_ = 0;
+};
+
 }  // namespace
 
 bool Wanted::any() const { return std::ranges::find(flags_, true) != flags_.end(); }
@@ -127,12 +152,11 @@ void backward(const Variable& root, Tensor upstream) {
   if (TapeWatch* watch = TapeWatch::current()) watch->close();
   if (!upstream.defined()) upstream = full(root.shape(), 1, root.dtype(), root.device());
   check_upstream(root, upstream);
-  Walk([](VariableState& leaf, const Tensor& grad) {
-    if (leaf.grad.defined())
-      add_into(grad, leaf.grad);
-    else
-      leaf.grad = grad.clone();
+  Deliveries deliveries;
+  Walk([&](VariableState& leaf, const Tensor& gradient) {
+    deliveries.add(leaf, gradient);
   }).run(root, upstream);
+  deliveries.deliver();
 }
 
 Grads gradients(const Variable& root, const Tensor& upstream, std::span<const Variable> leaves) {

@@ -28,18 +28,24 @@ struct Tile {
 };
 
 /// A matrix in global memory of which a block copies tiles: `rows` rows of `columns` elements, `stride`
-/// apart. Address, columns and stride are whole chunks.
+/// apart. Address, columns and stride are whole chunks, or at least whole copies of those who copy less at
+/// once.
 template <class T>
 struct MatrixView {
   const T* data;
   int64_t rows, columns, stride;
 };
 
-/// Starts the copy of the chunk at (row, column); what lies outside arrives as zeros.
-template <class T>
+/// Starts the copies, of kBytes each, of the chunk at (row, column); what lies outside arrives as zeros.
+template <int kBytes = 16, class T>
 __device__ void copy_chunk(const MatrixView<T>& from, int64_t row, int64_t column, T* to) {
-  const bool inside = row < from.rows && column < from.columns;
-  ptx::cp_async<16>(to, inside ? from.data + row * from.stride + column : from.data, inside ? 16 : 0);
+  constexpr int kItems = kBytes / int(sizeof(T));
+#pragma unroll
+  for (int i = 0; i < kChunk; i += kItems) {
+    const bool inside = row < from.rows && column + i < from.columns;
+    ptx::cp_async<kBytes>(to + i, inside ? from.data + row * from.stride + column + i : from.data,
+                          inside ? kBytes : 0);
+  }
 }
 
 /// fn(row, chunk) for the chunks of a tile that belong to this thread.
@@ -55,10 +61,11 @@ __device__ void for_chunks(const Tile<T, kRows, kRow>&, const Fn& fn) {
 }
 
 /// Starts the copies of the tile whose first element is (row, column).
-template <int kThreads, class T, int kRows, int kRow>
+template <int kThreads, int kBytes = 16, class T, int kRows, int kRow>
 __device__ void copy_tile(const MatrixView<T>& from, int64_t row, int64_t column, Tile<T, kRows, kRow>& to) {
-  for_chunks<kThreads>(
-      to, [&](int r, int chunk) { copy_chunk(from, row + r, column + chunk * kChunk, to.at(r, chunk)); });
+  for_chunks<kThreads>(to, [&](int r, int chunk) {
+    copy_chunk<kBytes>(from, row + r, column + chunk * kChunk, to.at(r, chunk));
+  });
 }
 
 /// Four 8x8 matrices: [i % 2] 8 rows further, [i / 2] one chunk further, the first at (row, chunk). As rows

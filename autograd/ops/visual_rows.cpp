@@ -31,7 +31,8 @@ Variable visual_rows(const Variable& x, const VisualRows& rows) {
                   Grads g(all.size());
                   for (size_t i = 0; i < all.size(); ++i)
                     if (wanted[i])
-                      g[i] = Tensor(i == kX ? dy.shape() : all[i].shape(), scores.dtype(), dy.device());
+                      g[i] = Tensor(i == kX ? dy.shape() : all[i].shape(),
+                                    i == kX ? dy.dtype() : all[i].grad_dtype(), dy.device());
                   visual_rows_backward(
                       kept, values_of(rows), rows.plan, scores, dy, g[kX],
                       {g[kSlotKeys], g[kSlotValues], g[kImageKeys], g[kImageValues], g[kBasis], g[kBias]});

@@ -237,10 +237,22 @@ void forward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPla
                                : forward_as<float>(x, rows, plan, output, scores);
 }
 
+// Gradients are computed in the dtype of the scores.
 void backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
               const Tensor& scores, const Tensor& dy, const Tensor& dx, const VisualRowsTensors& grads) {
-  scores.dtype() == DType::f64 ? backward_as<double>(x, rows, plan, scores, dy, dx, grads)
-                               : backward_as<float>(x, rows, plan, scores, dy, dx, grads);
+  const DType type = scores.dtype();
+  std::vector<std::pair<Tensor, Tensor>> rounded_later;
+  const auto computed = [&](const Tensor& wanted) {
+    if (!wanted || wanted.dtype() == type) return wanted;
+    return rounded_later.emplace_back(Tensor(wanted.shape(), type), wanted).first;
+  };
+  const Tensor in_x = computed(dx);
+  const VisualRowsTensors in_rows{computed(grads.slot_keys),  computed(grads.slot_values),
+                                  computed(grads.image_keys), computed(grads.image_values),
+                                  computed(grads.basis),      computed(grads.bias)};
+  type == DType::f64 ? backward_as<double>(x, rows, plan, scores, dy, in_x, in_rows)
+                     : backward_as<float>(x, rows, plan, scores, dy, in_x, in_rows);
+  for (const auto& [from, to] : rounded_later) copy_into(cast(from, to.dtype()), to);
 }
 
 const Provide<VisualRowsForward> provide_forward{{DeviceKind::cpu}, forward};

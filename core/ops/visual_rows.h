@@ -39,7 +39,7 @@ struct VisualRowsForward
                                         const Tensor& output, const Tensor& scores)> {
   static constexpr std::string_view name = "visual_rows_forward";
 };
-/// Writes those of dx and `grads` that are not empty, in the dtype of scores; x is read for the gradients of
+/// Writes those of dx and `grads` that are not empty, each of any float dtype; x is read for the gradients of
 /// slot_keys, image_keys, basis and bias only.
 struct VisualRowsBackward
     : KernelTag<VisualRowsBackward, void(const Tensor& x, const VisualRowsTensors& rows,

@@ -34,9 +34,9 @@ struct Ring {
   OperandTile<T, b_by_k> b[kStages];
 };
 
-template <class T, bool by_k>
+template <int kBytes, class T, bool by_k>
 __device__ void copy_operand(const MatrixView<T>& from, int64_t side, int64_t k, OperandTile<T, by_k>& to) {
-  copy_tile<kThreads>(from, by_k ? side : k, by_k ? k : side, to);
+  copy_tile<kThreads, kBytes>(from, by_k ? side : k, by_k ? k : side, to);
 }
 
 struct WarpSums {
@@ -123,19 +123,21 @@ struct Plan {
   int count;
   int64_t m, batch, a_batch, b_batch;
   int parts;
+  bool wide;  // operands can be copied by 16 bytes, else by 8
 };
 
 // The order in which a layer has its operands; pairs in others would take registers and nobody needs them.
 template <bool a_by_k, bool b_by_k>
 inline constexpr bool kPairs = a_by_k&& b_by_k;
 
-template <class T, int kRow>
+template <int kBytes, class T, int kRow>
 __device__ void copy_pair(MatrixView<T> b, const T* times, int64_t column, int64_t k,
                           Tile<T, kSide, kRow>& to) {
   const T* const first = b.data;
   for_chunks<kThreads>(to, [&](int row, int chunk) {
     b.data = row / kTurn % 2 == 0 ? first : times;
-    copy_chunk(b, column + row / (2 * kTurn) * kTurn + row % kTurn, k + chunk * kChunk, to.at(row, chunk));
+    copy_chunk<kBytes>(b, column + row / (2 * kTurn) * kTurn + row % kTurn, k + chunk * kChunk,
+                       to.at(row, chunk));
   });
 }
 
@@ -166,8 +168,10 @@ __device__ void finish_tile(const Segment<T, C>& segment, SumTile& sums, int64_t
   }
 }
 
-template <class T, bool a_by_k, bool b_by_k, class C>
-__global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_constant__ Plan<T, C> plan) {
+// Copies of 8 bytes need more registers than two blocks have.
+template <class T, int kBytes, bool a_by_k, bool b_by_k, class C>
+__global__ void __launch_bounds__(kThreads, kBytes == 16 ? 2 : 1)
+    matmul_kernel(const __grid_constant__ Plan<T, C> plan) {
   int tile = int(blockIdx.y), which = 0;  // blocks below each other run together and read one b
   while (tile >= plan.segments[which].tiles()) tile -= plan.segments[which++].tiles();
   const Segment<T, C>& segment = plan.segments[which];
@@ -186,10 +190,10 @@ __global__ void __launch_bounds__(kThreads, 2) matmul_kernel(const __grid_consta
       MatrixView<T> a = segment.a[term], b = segment.b[term];
       a.data += batch * plan.a_batch;
       b.data += batch * plan.b_batch;
-      copy_operand<T, a_by_k>(a, row, k, ring.a[step % kStages]);
+      copy_operand<kBytes, T, a_by_k>(a, row, k, ring.a[step % kStages]);
       if constexpr (kPairs<a_by_k, b_by_k>)
-        if (pair) copy_pair(b, segment.times[term], column, k, ring.b[step % kStages]);
-      if (!pair) copy_operand<T, b_by_k>(b, column, k, ring.b[step % kStages]);
+        if (pair) copy_pair<kBytes>(b, segment.times[term], column, k, ring.b[step % kStages]);
+      if (!pair) copy_operand<kBytes, T, b_by_k>(b, column, k, ring.b[step % kStages]);
     }
     ptx::cp_async_commit();  // empty groups keep the count
   };
@@ -225,6 +229,11 @@ int parts_of(int64_t tiles, int64_t steps) {
 template <class T>
 MatrixView<T> view_of(const Tensor& x) {
   return {static_cast<const T*>(x.raw()), x.size(-2), x.size(-1), x.size(-1)};
+}
+
+// Whether every row begins at a multiple of so many bytes.
+bool aligned(const Tensor& x, uintptr_t bytes) {
+  return reinterpret_cast<uintptr_t>(x.raw()) % bytes == 0 && x.size(-1) * size_of(x.dtype()) % bytes == 0;
 }
 
 // What one call computes: outputs of the same m, perhaps a batch of each.
@@ -265,6 +274,10 @@ Plan<T, C> plan_of(const Job& job, int parts) {
   plan.a_batch = a.size(-2) * a.size(-1);
   plan.b_batch = b.size(-2) * b.size(-1);
   plan.parts = parts;
+  plan.wide = std::ranges::all_of(job.outputs, [](const ProductOutput& output) {
+    const auto wide = [](const ProductTerm& term) { return aligned(term.a, 16) && aligned(term.b, 16); };
+    return std::ranges::all_of(output.terms, wide) && std::ranges::all_of(output.epilogue.times, wide);
+  });
   return plan;
 }
 
@@ -272,9 +285,11 @@ template <class T, bool a_by_k, bool b_by_k, class C>
 void start_in_order(const Plan<T, C>& plan, const Stream& stream) {
   int tiles = 0;
   for (int i = 0; i < plan.count; ++i) tiles += plan.segments[i].tiles();
+  const auto kernel =
+      plan.wide ? matmul_kernel<T, 16, a_by_k, b_by_k, C> : matmul_kernel<T, 8, a_by_k, b_by_k, C>;
   launch({"matmul"},
          dim3(unsigned((plan.m + kSide - 1) / kSide), unsigned(tiles), unsigned(plan.batch * plan.parts)),
-         dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream, matmul_kernel<T, a_by_k, b_by_k, C>, plan);
+         dim3(kThreads), sizeof(Ring<T, a_by_k, b_by_k>), stream, kernel, plan);
 }
 
 template <class T, class C>
@@ -327,15 +342,10 @@ void multiply(const Job& job) {
   for (size_t i = 0; i < sums.size(); ++i) finish_parts(sums[i][0], sums[i][1], count, job.outputs[i]);
 }
 
-// Copies of 16 bytes: every row begins at a multiple of them.
-bool aligned(const Tensor& x) {
-  return reinterpret_cast<uintptr_t>(x.raw()) % 16 == 0 && x.size(-1) * int64_t(size_of(x.dtype())) % 16 == 0;
-}
-
 bool fits(const Tensor& a, const Tensor& b, const Tensor& c) {
   const DType dtype = a.dtype();
   return (dtype == DType::bf16 || dtype == DType::f16) && b.dtype() == dtype &&
-         (c.dtype() == dtype || c.dtype() == DType::f32) && aligned(a) && aligned(b);
+         (c.dtype() == dtype || c.dtype() == DType::f32) && aligned(a, 8) && aligned(b, 8);
 }
 
 // fn.template operator()<T, C>() for operands of T and a result of C, which fit.

@@ -1,17 +1,19 @@
 // What the variants of the visual rows share: the rows as kernels see them, and all products of whole
-// matrices around their kernels. With P = [x basis | x . bias] and z' = [z | 1], the image term in the
-// coordinates of `rank`, a token t of a sample with an image sees
-//   s_tj = x_t . slot_key_j + lambda P_t . z'_kj        (image term for j < N)      a_tj = mask f(s_tj)
-//   y_t  = scale (sum_j a_tj slot_value_j + lambda M_t [basis | bias]^T)            M_t = sum_(j < N) a_tj
-//   z'_vj
+// matrices around their kernels. B = [basis | bias | zeros]^T has a row for each coordinate of an image term
+// z' = [z | 1 | 0]; in these coordinates a token t of a sample with an image sees
+//   s_tj = x_t . slot_key_j + lambda P_t . z'_kj   (image term for j < N)           P = x B^T
+//   a_tj = scale mask f(s_tj)
+//   y_t  = sum_j a_tj slot_value_j + M_t B                                          M_t = lambda sum_(j < N)
+//   a_tj z'_vj
 // Rows that are written out have no basis: then P = x, z' = z is the term and M is added as it is. Backward
 // is alike:
-//   ds_tj = f'(s_tj) mask scale (dy_t . slot_value_j + lambda Q_t . z'_vj)          Q = [dy basis | dy .
-//   bias] dx = ds slot_keys + lambda K [basis | bias]^T                                   K_t = sum_(j < N)
-//   ds_tj z'_kj dslot_keys = ds^T x, dslot_values = scale a^T dy, d[basis | bias] = lambda (x^T K + scale
-//   dy^T M) dz_k = lambda ds_N^T P, dz_v = lambda scale a_N^T Q, over the samples of an image in their order
-// What stands under P, Q, M and K are f32 matrices of the width `rank` and, where there is a basis, a column
-// of their own.
+//   ds_tj = f'(s_tj) scale mask (dy_t . slot_value_j + lambda Q_t . z'_vj)          Q = dy B^T
+//   dx = ds slot_keys + K B                                                         K_t = lambda sum_(j < N)
+//   ds_tj z'_kj dslot_keys = ds^T x, dslot_values = a^T dy, dB = K^T x + M^T dy dz_k = lambda ds_N^T P, dz_v
+//   = lambda a_N^T Q, over the samples of an image in their order
+// Scores and sums are f32. What is multiplied again (B, P, Q, a, ds, K, M) is held in the 16 bits of the
+// activations where all rows have them too, so that every product of whole matrices is one of the tensor
+// cores; else in f32.
 #pragma once
 
 #include "core/ops/drop_lowest.h"
@@ -30,13 +32,19 @@ struct Rows {
   const int32_t *offsets, *image_of, *positions;  // positions may be null
   const int64_t* ids;
   int samples, slots, terms, rank;
-  bool factored;
+  int coordinates;  // of z', P and M: rank, or more where there is a basis
   float lambda, scale;
   bool activates;
   Activation activation;
   bool drops;
   DropoutDraw draw;
 };
+
+/// Coordinate r of z'_j, of an image whose terms begin at `z`.
+template <class Z>
+__device__ float term_at(const Rows& rows, const Z* z, int64_t j, int64_t r) {
+  return r < rows.rank ? widened(z[j * rows.rank + r]) : r == rows.rank ? 1.0f : 0.0f;
+}
 
 /// A token's place: its sample's image, or -1, and what names its dropout.
 struct Token {
@@ -70,118 +78,86 @@ __device__ inline float slope_of(const Rows& rows, float score) {
   return visit_activation(rows.activation, [&](auto kind) { return ActivationSlope<kind()>{}(score); });
 }
 
-inline float* data_of(const Tensor& x) { return x.defined() ? x.data<float>() : nullptr; }
+template <class T>
+T* data_of(const Tensor& x) {
+  return x ? static_cast<T*>(x.raw()) : nullptr;
+}
 
-/// A matrix in the coordinates of the image terms: `rank` columns and, with a basis, the column that stands
-// for the bias.
-struct Coordinates {
-  Tensor matrix, column;
-};
+/// B of `basis` and `bias`; the gradients of either, where it is not empty, from that of B in f32.
+void pack_basis(const Tensor& basis, const Tensor& bias, const Tensor& packed);
+void unpack_basis(const Tensor& packed, int64_t rank, const Tensor& basis, const Tensor& bias);
 
 /// The image terms, and what to do with them outside of kernels.
 class Images {
  public:
-  Images(const VisualRowsTensors& rows, const VisualRowsPlan& plan, Device device)
-      : rows_(rows),
-        present_(rows.image_keys.defined() && rows.image_keys.count() > 0),
-        dropped_(plan.dropped),
-        device_(device) {
-    const bool drops = plan.dropout.rate > 0;
-    const auto integers = [](const Tensor& x) { return x.defined() ? x.data<int32_t>() : nullptr; };
-    on_device = {integers(plan.sample_offsets),
-                 integers(plan.image_of),
-                 drops ? integers(plan.dropout.positions) : nullptr,
-                 drops ? plan.dropout.sample_ids.data<int64_t>() : nullptr,
-                 int(plan.image_of.count()),
-                 int(rows.slot_keys.defined() ? rows.slot_keys.size(0) : rows.image_keys.size(1)),
-                 present_ ? int(rows.image_keys.size(1)) : 0,
-                 present_ ? int(rows.image_keys.size(2)) : 0,
-                 rows.basis.defined(),
-                 float(plan.lambda),
-                 float(plan.scale),
-                 plan.activation.has_value(),
-                 plan.activation.value_or(Activation::silu),
-                 drops,
-                 drops ? dropout_draw(plan.dropout) : DropoutDraw{}};
-  }
+  /// `x` is a layer's input or the gradient of its output.
+  Images(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan);
 
   bool present() const { return present_; }
   Stream stream() const { return current_stream(device_); }
 
-  Coordinates empty(int64_t tokens) const {
-    if (!present_) return {};
-    return {Tensor({tokens, on_device.rank}, DType::f32, device_),
-            on_device.factored ? Tensor({tokens, 1}, DType::f32, device_) : Tensor()};
-  }
+  Tensor held(const Shape& shape) const { return Tensor(shape, held_, device_); }
+  /// Empty where there is no image.
+  Tensor mixture(int64_t tokens) const { return present_ ? held({tokens, on_device.coordinates}) : Tensor(); }
+  Tensor project(const Tensor& x) const;
+  /// sum = along slots + mixed B
+  void add_up(const Tensor& along, const Tensor& slots, const Tensor& mixed, const Tensor& sum) const;
+  /// The gradients of basis and bias, whichever is wanted.
+  void shared_gradients(const Tensor& x, const Tensor& mixed_keys, const Tensor& dy,
+                        const Tensor& mixed_values, const VisualRowsTensors& grads) const;
 
-  // x [basis | bias], or x itself.
-  Coordinates project(const Tensor& x) const {
-    if (!present_) return {};
-    if (!on_device.factored) return {cast(x, DType::f32), {}};
-    const Coordinates result = empty(x.size(0));
-    matmul_into(x, rows_.basis, result.matrix);
-    matmul_into(x, bias_column(), result.column);
-    return result;
-  }
+  /// Zeros, in `weights`, what the plan drops of them, and its slopes where they are given; false where it
+  /// drops nothing.
+  bool drop(const Tensor& weights, const Tensor& slopes = {}) const;
 
-  // sum += factor mixed [basis | bias]^T
-  void add_to(const Tensor& sum, const Coordinates& mixed, double factor) const {
-    if (!present_) return;
-    if (!on_device.factored) return add_into(mixed.matrix, sum, factor);
-    matmul_into(mixed.matrix, rows_.basis, sum, {.transpose_b = true, .alpha = factor, .accumulate = true});
-    matmul_into(mixed.column, bias_column(), sum, {.transpose_b = true, .alpha = factor, .accumulate = true});
-  }
-
-  // basis_grad += factor x^T mixed, and the same for the bias; whichever is wanted.
-  void add_shared(const Tensor& x, const Coordinates& mixed, double factor, bool accumulate,
-                  const VisualRowsTensors& grads) const {
-    const MatmulOptions options{.transpose_a = true, .alpha = factor, .accumulate = accumulate};
-    if (grads.basis) matmul_into(x, mixed.matrix, grads.basis, options);
-    if (grads.bias) matmul_into(x, mixed.column, grads.bias.reshape({grads.bias.count(), 1}), options);
-  }
-
-  // Zeros, in `weights`, what the plan drops of them, and its slopes where they are given; false where it
-  // drops nothing.
-  bool drop(const Tensor& weights, const Tensor& slopes = {}) const {
-    if (dropped_ == 0) return false;
-    const DropLowestResult result = drop_lowest(weights, dropped_);
-    copy_into(result.y, weights);
-    if (slopes) copy_into(drop_lowest_backward(result.kept, slopes), slopes);
-    return true;
-  }
-
-  // Calls fn(keys, values) with pointers to the image terms' elements.
+  /// Calls fn(std::type_identity<H>, keys, values): H is what is held, keys and values point to the terms'
+  /// elements, which are of it too unless it is f32.
   template <class Fn>
   void visit(const Fn& fn) const {
-    if (!present_) return fn(static_cast<const float*>(nullptr), static_cast<const float*>(nullptr));
-    visit_element("visual_rows", rows_.image_keys.dtype(), [&]<class Z>(std::type_identity<Z>) {
-      fn(static_cast<const Z*>(rows_.image_keys.raw()), static_cast<const Z*>(rows_.image_values.raw()));
+    visit_element("visual_rows", held_, [&]<class H>(std::type_identity<H> held) {
+      const auto with = [&]<class Z>(std::type_identity<Z>) {
+        const auto of = [](const Tensor& x) { return x ? static_cast<const Z*>(x.raw()) : nullptr; };
+        fn(held, of(rows_.image_keys), of(rows_.image_values));
+      };
+      if constexpr (std::is_same_v<H, float>)
+        visit_element("visual_rows", present_ ? rows_.image_keys.dtype() : DType::f32, with);
+      else
+        with(held);
+    });
+  }
+
+  /// Calls fn(std::type_identity<H>, data) for the gradient of the terms, of whatever dtype.
+  template <class Fn>
+  void visit_gradient(const Tensor& gradient, const Fn& fn) const {
+    visit_element("visual_rows", held_, [&](auto held) {
+      visit_element("visual_rows", gradient.dtype(),
+                    [&]<class G>(std::type_identity<G>) { fn(held, data_of<G>(gradient)); });
     });
   }
 
   Rows on_device;
 
  private:
-  Tensor bias_column() const { return rows_.bias.reshape({rows_.bias.count(), 1}); }
-
   const VisualRowsTensors& rows_;
   bool present_;
   double dropped_;
   Device device_;
+  DType held_;
+  Tensor basis_;  // B
 };
 
-/// What a variant writes by hand: what happens for each token between the products.
+/// What a variant writes by hand: what happens for each token between the products. Mixtures and projected
+/// matrices are empty where there is no image.
 struct VisualRowsMiddle {
   /// scores += the images' part, weights = a, mixed = M.
-  void (*forward)(const Images& images, const Coordinates& projected, const Tensor& scores,
-                  const Tensor& weights, const Coordinates& mixed);
-  /// slopes hold dy slot_values^T and become ds; weights = a, mixed_keys = K, mixed_values = M.
-  void (*backward)(const Images& images, const Coordinates& projected, const Tensor& scores,
-                   const Tensor& slopes, const Tensor& weights, const Coordinates& mixed_keys,
-                   const Coordinates& mixed_values);
-  /// gradient [images, N, rank] = factor along_N^T of.
-  void (*terms)(const Images& images, const Tensor& along, const Tensor& of, double factor,
-                const Tensor& gradient);
+  void (*forward)(const Images& images, const Tensor& projected, const Tensor& scores, const Tensor& weights,
+                  const Tensor& mixed);
+  /// slopes are dy slot_values^T; dscores = ds, weights = a, mixed_keys = K, mixed_values = M.
+  void (*backward)(const Images& images, const Tensor& projected, const Tensor& scores, const Tensor& slopes,
+                   const Tensor& dscores, const Tensor& weights, const Tensor& mixed_keys,
+                   const Tensor& mixed_values);
+  /// gradient [images, N, rank] = lambda along_N^T of.
+  void (*terms)(const Images& images, const Tensor& along, const Tensor& of, const Tensor& gradient);
 };
 
 void visual_rows_forward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,

@@ -39,9 +39,13 @@ Tensor sum_of(const ProductOutput& output, bool transpose_b) {
 }
 
 // Widths and depths of whole packs and ragged ones, above a tile and above several stages; no depth at all.
-const std::vector<Wanted> kCases[] = {
-    {{40, {24}}}, {{136, {72, 8}}}, {{8, {32, 0, 40}}, {136, {200}}, {48, {8, 8}}}, {{5, {7, 3}}, {16, {16}}},
-    {{1, {1}}},   {{8, {0}}}};
+const std::vector<Wanted> kCases[] = {{{40, {24}}},
+                                      {{136, {72, 8}}},
+                                      {{8, {32, 0, 40}}, {136, {200}}, {48, {8, 8}}},
+                                      {{5, {7, 3}}, {16, {16}}},
+                                      {{1, {1}}},
+                                      {{8, {0}}},
+                                      {{40, {12}}, {12, {28, 4}}}};
 
 TEST_P(ProductKernels, TermsAndOutputs) {
   for (const KernelKey& key : variants<Product>())

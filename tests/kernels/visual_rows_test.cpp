@@ -45,6 +45,8 @@ const std::vector<Case> kCases = {
      Activation::gelu,
      0.6},
     {"no image anywhere", 16, 5, 0, 0, 3, {0, 4, 9}, {-1, -1}},
+    {"factored, in whole packs", 48, 24, 2, 16, 15, {0, 7, 7, 12, 21}, {1, 0, -1, 0}, 0.2},
+    {"written out, in whole packs", 24, 16, 2, 8, 0, {0, 3, 11}, {1, 0}},
     {"more slots, columns and tokens than a tile has", 8, 150, 2, 140, 130, {0, 70, 72, 75}, {1, -1, 0}},
 };
 
@@ -124,14 +126,20 @@ class VisualRowsKernels : public Parity {
     // Sums of many random terms: the largest of the results is about ||a|| ||b||, and their lengths add up
     // along the chain x -> scores -> output -> gradients.
     const double rank = c.images > 0 ? double(std::max<int64_t>(c.rank, 1)) : 0;
-    const Bound chain{.additions = double(c.width + c.slots + tokens) + 2 * rank};
+    // Where all have 16 bits, so have P, Q, a, ds, M and K, all of which go into the gradient of the basis.
+    const Bound chain{.additions = double(c.width + c.slots + tokens) + 2 * rank,
+                      .held = dtype == shared ? dtype : DType::f32,
+                      .rounded = 6};
     const std::string what = concat(key, ' ', dtype, '/', shared, ", ", c.what);
     expect_close(scores, want.scores, chain, "scores of " + what);
     expect_close(output, want.output, chain, "output of " + what);
 
-    const Tensor dx = poisoned(host.x, DType::f32, device());
-    const VisualRowsTensors grads =
+    // What is trained has f32 gradients, what was computed those of its dtype.
+    const Tensor dx = poisoned(host.x, dtype, device());
+    VisualRowsTensors grads =
         each(host.rows, [&](const Tensor& x) { return poisoned(x, DType::f32, device()); });
+    grads.image_keys = poisoned(host.rows.image_keys, shared, device());
+    grads.image_values = poisoned(host.rows.image_values, shared, device());
     Registry<VisualRowsBackward>::instance().find(key)(in.x, in.rows, in.plan, scores, in.dy, dx, grads);
     const Tensor want_dx = poisoned(host.x, DType::f64, kCpu);
     const VisualRowsTensors wanted =

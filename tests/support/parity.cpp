@@ -5,16 +5,21 @@
 namespace dehvf {
 namespace {
 
+double rounding_of(DType dtype) {
+  return dtype == DType::bf16  ? 0x1p-8
+         : dtype == DType::f16 ? 0x1p-11
+         : dtype == DType::f32 ? 0x1p-24
+                               : 0x1p-53;
+}
+
 // The error of `got` as a share of what contracts.md 9 allows; above 1, and for NaN alone, it is wrong.
 double share_of_bound(double got, double want, double largest, DType dtype, const Bound& bound) {
-  const double rounding = dtype == DType::bf16  ? 0x1p-8
-                          : dtype == DType::f16 ? 0x1p-11
-                          : dtype == DType::f32 ? 0x1p-24
-                                                : 0x1p-53;
+  const double rounding = rounding_of(dtype);
   const double smallest = dtype == DType::f16 ? 0x1p-25 : 0;  // below it f16 has fixed steps
   const double magnitude = bound.magnitude > 0 ? bound.magnitude : largest;
   const double allowed = 4 * 0x1p-24 * std::sqrt(bound.additions) * magnitude + smallest +
-                         rounding * (std::fabs(want) + (bound.stores - 1) * largest);
+                         rounding * (std::fabs(want) + (bound.stores - 1) * largest) +
+                         std::sqrt(bound.rounded) * rounding_of(bound.held) / 2 * magnitude;
   if (got == want) return 0;
   const double share = std::fabs(got - want) / allowed;
   return std::isnan(share) ? INFINITY : share;

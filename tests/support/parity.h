@@ -16,11 +16,14 @@ namespace dehvf {
 inline constexpr DType kKernelDtypes[] = {DType::f32, DType::bf16, DType::f16};
 inline constexpr Device kGpu{DeviceKind::cuda, 0}, kEmulator{DeviceKind::emulator, 0};
 
-/// The terms of contracts.md 9: |out - ref| <= 4 eps_f32 sqrt(K) ||a|| ||b|| + one rounding per store.
+/// The terms of contracts.md 9: |out - ref| <= 4 eps_f32 sqrt(K) ||a|| ||b|| + one rounding per store, and
+/// for each intermediate result of fewer bits.
 struct Bound {
-  double additions = 1;  // K
-  double magnitude = 0;  // ||a|| ||b||; 0 takes the largest |reference|
-  int stores = 1;        // roundings to the storage dtype
+  double additions = 1;     // K
+  double magnitude = 0;     // ||a|| ||b||; 0 takes the largest |reference|
+  int stores = 1;           // roundings to the storage dtype
+  DType held = DType::f64;  // of intermediate results, of which the longest chain has so many; each moves a
+  int rounded = 0;          // sum by half a rounding of ||a|| ||b||, and independent ones add up as squares
 };
 
 /// Fails the test unless `out`, on any device, is `want` (f64, CPU) within the bound of its dtype. An element

@@ -288,7 +288,9 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
     options.rates =
         floor_rates(machine_rates(Workbench(*options.device, options.device->kind != DeviceKind::cuda)));
   }
-  result["rates"] = {{"tflop_s", 1e-12 * options.rates.flops}, {"copy_gb_s", 1e-9 * options.rates.bytes}};
+  result["rates"] = {{"tflop_s", 1e-12 * options.rates.flops},
+                     {"copy_gb_s", 1e-9 * options.rates.bytes},
+                     {"launch_us", 1e6 * options.rates.launch}};
   result["dtype"] = concat(options.measured_type());
   std::vector<Method> methods;
   Json rows = Json::array();

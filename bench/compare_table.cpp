@@ -94,9 +94,9 @@ std::string compare_caption(const Json& result) {
           ? concat("Measured on ", result["measured_on"].get<std::string>(), ", medians of rounds in turns")
           : concat("Predicted for ", result["machine"].get<std::string>(), ", not measured"),
       ": products at ", rounded(result["rates"]["tflop_s"]), " TFLOP/s, copies at ",
-      rounded(result["rates"]["copy_gb_s"]), " GB/s; ", result["shape"].get<std::string>(), ", ",
-      result["samples"].get<int64_t>(), " texts with a picture each, ", result["dtype"].get<std::string>(),
-      ".");
+      rounded(result["rates"]["copy_gb_s"]), " GB/s, a kernel ", rounded(result["rates"]["launch_us"]),
+      " us at least; ", result["shape"].get<std::string>(), ", ", result["samples"].get<int64_t>(),
+      " texts with a picture each, ", result["dtype"].get<std::string>(), ".");
 }
 
 std::vector<TextTable> compare_tables(const Json& result) {

@@ -125,7 +125,9 @@ MachineRates floor_rates(const Json& rates) {
   double product = 0;
   for (const auto& [name, value] : rates.items())
     if (name.starts_with("product_")) product = std::max(product, value.get<double>());
-  return {.flops = 1e12 * product, .bytes = 1e9 * rates["copy_gb_s"].get<double>()};
+  return {.flops = 1e12 * product,
+          .bytes = 1e9 * rates["copy_gb_s"].get<double>(),
+          .launch = 1e-6 * rates.value("launch_us", 0.0)};
 }
 
 StepShape step_shape(const std::string& name) {

@@ -9,7 +9,7 @@
 namespace dehvf::cli {
 
 MachineRates machine_named(const std::string& name) {
-  if (name == "h200") return {.flops = 790e12, .bytes = 4.3e12};
+  if (name == "h200") return {.flops = 790e12, .bytes = 4.3e12, .launch = 2.2e-6};
   require<ConfigError>(std::filesystem::exists(name),
                        "machine: wanted h200 or a JSON file of `dehvf bench kernels --out`, found '",
                        printable(name), "'");

@@ -24,13 +24,15 @@ std::string_view part_of(std::string_view place, std::string_view kernel = {});
 
 struct MachineRates {
   double flops = 0, bytes = 0;  // a second: the fastest product of a large cube; a copy, read and written
+  double launch = 0;            // seconds of the shortest kernel behind another one
 };
 
 /// The least time for the products among these kernels: each takes the longer of its FLOPs and of its
 /// tensors, moved once. Elementwise work, which fused kernels do on the way, launches and data are left out
 /// (a roofline: Williams et al., CACM 2009).
 double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
-/// As floor_seconds(), with every other kernel's tensors moved once: what kernels at these rates take.
+/// As floor_seconds(), with every other kernel's tensors moved once and no kernel below a launch: what
+/// kernels at these rates take. An op that is several launches on a device counts as one.
 double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
 
 /// One lives at a time. Its frozen weights and activations are of `dtype`.

@@ -22,8 +22,10 @@ std::vector<std::filesystem::path> presets() {
 }
 
 CompareOptions options(const std::string& shape) {
-  return {
-      .presets = presets(), .shape = shape, .rates = {.flops = 790e12, .bytes = 4.3e12, .launch = 2.2e-6}, .machine = "h200"};
+  return {.presets = presets(),
+          .shape = shape,
+          .rates = {.flops = 790e12, .bytes = 4.3e12, .launch = 2.2e-6},
+          .machine = "h200"};
 }
 
 const Json& row_of(const Json& result, const std::string& name) {

@@ -29,9 +29,9 @@ void Trace::add_product(std::string_view kernel, const Product& product) {
   add_flops(kernel, 2.0 * double(product.batch) * double(product.m) * double(product.n) * double(product.k));
 }
 
-void Trace::add_planned(std::string_view kernel, double bytes) {
+void Trace::add_planned(std::string_view kernel, double bytes, int launches) {
   ++lines[std::string(kernel)].calls;
-  planned.push_back({kernel, Phase::path(), std::exchange(next_flops_, 0), bytes});
+  planned.push_back({kernel, Phase::path(), std::exchange(next_flops_, 0), bytes, launches});
 }
 
 void ByteCount::add(const Tensor& tensor) {

@@ -36,6 +36,7 @@ class Trace {
     std::string_view kernel;
     std::string place;    // Phase::path()
     double flops, bytes;  // bytes: every tensor that it was given, once
+    int launches;         // that it is on a GPU
   };
 
   Trace();
@@ -48,11 +49,12 @@ class Trace {
   /// Of the kernel that is run next.
   void add_flops(std::string_view kernel, double flops);
   void add_product(std::string_view kernel, const Product& product);
-  void add_planned(std::string_view kernel, double bytes);
+  void add_planned(std::string_view kernel, double bytes, int launches);
 
   std::map<std::string, Line, std::less<>> lines;
   std::vector<Product> products;
   std::vector<Call> planned;  // calls on the plan, in order
+  int64_t launches = 0;       // of the GPU's own kernels, or the emulator's
 
  private:
   friend class KernelScope;
@@ -116,6 +118,15 @@ class ByteCount {
   double bytes_ = 0;
 };
 
+/// How many launches an op is on a GPU: what its tag says, else one.
+template <class Tag>
+constexpr int launches_of() {
+  if constexpr (requires { Tag::launches; })
+    return Tag::launches;
+  else
+    return 1;
+}
+
 /// Whether a device has a kernel of this name, whatever it takes.
 template <class Tag>
 bool has_kernel(DeviceKind device) {
@@ -131,7 +142,7 @@ void run(DeviceKind device, Args&&... args) {
     if (!trace) return;
     ByteCount count;
     (count.add(args), ...);
-    trace->add_planned(Tag::name, count.bytes());
+    trace->add_planned(Tag::name, count.bytes(), launches_of<Tag>());
     return;
   }
   const auto& kernel = Variants<Tag>::choose(device, args...);

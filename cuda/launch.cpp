@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "core/kernel.h"
+
 namespace dehvf::cuda {
 
 bool waits_for_kernels() {
@@ -15,6 +17,7 @@ bool waits_for_kernels() {
 
 void begin_launch(const LaunchSite& site, const Stream& stream) {
   check(cudaSetDevice(stream.device.index), site.kernel, site.where);
+  if (Trace* trace = Trace::current()) ++trace->launches;
 }
 
 unsigned set_attributes(const LaunchOptions& options, cudaLaunchAttribute (&attributes)[2]) {

@@ -54,7 +54,7 @@ double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rat
 
 double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates) {
   double sum = 0;
-  for (const Trace::Call& call : calls) sum += std::max(seconds(call, rates), rates.launch);
+  for (const Trace::Call& call : calls) sum += std::max(seconds(call, rates), call.launches * rates.launch);
   return sum;
 }
 

@@ -31,8 +31,8 @@ struct MachineRates {
 /// tensors, moved once. Elementwise work, which fused kernels do on the way, launches and data are left out
 /// (a roofline: Williams et al., CACM 2009).
 double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
-/// As floor_seconds(), with every other kernel's tensors moved once and no kernel below a launch: what
-/// kernels at these rates take. An op that is several launches on a device counts as one.
+/// As floor_seconds(), with every other kernel's tensors moved once and none below its launches: what kernels
+/// at these rates take. Products that are cut along k, for want of rows, are a launch more.
 double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
 
 /// One lives at a time. Its frozen weights and activations are of `dtype`.

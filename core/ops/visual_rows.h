@@ -38,6 +38,7 @@ struct VisualRowsForward
     : KernelTag<VisualRowsForward, void(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&,
                                         const Tensor& output, const Tensor& scores)> {
   static constexpr std::string_view name = "visual_rows_forward";
+  static constexpr int launches = 6;  // where rows are factored and their products not cut
 };
 /// Writes those of dx and `grads` that are not empty, each of any float dtype; x is read for the gradients of
 /// slot_keys, image_keys, basis and bias only.
@@ -46,6 +47,7 @@ struct VisualRowsBackward
                                          const VisualRowsPlan&, const Tensor& scores, const Tensor& dy,
                                          const Tensor& dx, const VisualRowsTensors& grads)> {
   static constexpr std::string_view name = "visual_rows_backward";
+  static constexpr int launches = 15;  // with all gradients
 };
 
 struct VisualRowsResult {

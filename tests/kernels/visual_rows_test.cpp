@@ -184,6 +184,22 @@ TEST_P(VisualRowsKernels, FormOnlyWhatIsWantedAndRepeatBitForBit) {
   }
 }
 
+// What forecasts count with.
+TEST_P(VisualRowsKernels, AreAsManyLaunchesAsTheirTagsSay) {
+  if (device() == kCpu) GTEST_SKIP() << "launches nothing";
+  const Inputs in = on(make(kCases[9], DType::bf16, DType::bf16), device());
+  const Tensor output(in.x.shape(), DType::bf16, device()), scores({21, 24}, DType::f32, device());
+  const Trace forward;
+  run<VisualRowsForward>(device().kind, in.x, in.rows, in.plan, output, scores);
+  EXPECT_EQ(forward.launches, VisualRowsForward::launches);
+  const auto like = [](const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); };
+  const Tensor dx = like(in.x);
+  const VisualRowsTensors grads = each(in.rows, like);
+  const Trace backward;
+  run<VisualRowsBackward>(device().kind, in.x, in.rows, in.plan, scores, in.dy, dx, grads);
+  EXPECT_EQ(backward.launches, VisualRowsBackward::launches);
+}
+
 INSTANTIATE_TEST_SUITE_P(Places, VisualRowsKernels, kAsyncPlaces, place_name);
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "core/backend.h"
+#include "core/kernel.h"
 #include "cuda/emulator/device.h"
 #include "cuda/emulator/grid.h"
 #include "cuda/emulator/recorder.h"
@@ -21,6 +22,7 @@ void launch(LaunchSite site, dim3 grid, dim3 block, size_t shared, const Stream&
   static_assert((PassedAs<Params, Args> && ...),
                 "each argument as the kernel declares it, without narrowing");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  if (Trace* trace = Trace::current()) ++trace->launches;
   simt::queue(stream, [=, parameters = std::tuple<Params...>{Params{args}...}] {
     simt::run_grid({site.kernel, site.where, grid, block, shared, site.options.cluster},
                    [&] { std::apply(kernel, parameters); });

@@ -7,7 +7,8 @@ from torch import nn
 
 class Operator(nn.Module):
     """levels: which outputs of the tower's blocks, 1 the first, are wanted. norm: the tower's last, frozen one; set by
-    the model."""
+    the model. in_front: tokens() gives any. projections: how often visual rows are projected up."""
+    in_front, projections = False, 0
 
     def encode(self, levels):
         """[images, 1 + patches, width] of each level -> what the hooks below get"""
@@ -30,10 +31,8 @@ class VisualMemory(Operator):
         self.slot_values = nn.Parameter(torch.zeros(slots, llm_width))
         self.projector = nn.ModuleDict({"down": nn.Linear(tower.width, rank), "up": nn.Linear(rank, llm_width)})
 
-    def row(self, slots, z):
-        if z is None:
-            return slots
-        g = self.projector["up"](z)
+    def row(self, slots, g):
+        """g: z projected up, [images, patches, width]"""
         return slots.to(g.dtype) + F.pad(self.lam * g, (0, 0, 0, slots.shape[0] - g.shape[1]))
 
     def apply_rows(self, u, keys, values):
@@ -44,11 +43,12 @@ class VisualMemory(Operator):
 class MemVp(VisualMemory):
     def __init__(self, llm_width, layers, tower, level=None, **config):
         super().__init__(llm_width, tower, **config)
-        self.levels = [level or tower.layers - 1]
+        self.levels, self.projections = [level or tower.layers - 1], 1
 
     def encode(self, levels):
         z = F.silu(self.projector["down"](self.norm(levels[0])[:, 1:]))
-        return self.row(self.slot_keys, z), self.row(self.slot_values, z)  # the same for all layers
+        g = self.projector["up"](z)
+        return self.row(self.slot_keys, g), self.row(self.slot_values, g)  # the same for all layers
 
     def beside_ffn(self, u, state, layer):
         return self.apply_rows(u, *(state or (self.slot_keys, self.slot_values)))
@@ -91,12 +91,12 @@ class Dehvf(VisualMemory):
                  blocks=4, **config):
         super().__init__(llm_width, tower, **config)
         self.groups, self.positions, self.per_group = groups, positions, tower.layers // groups
+        self.projections = layers * positions
         self.levels = list(range(1 + tower.layers - groups * self.per_group, tower.layers + 1))
         # Layers of a group stand together, and where they do not divide evenly the last groups have empty places.
-        group = torch.arange(layers) * groups // layers
-        place = torch.arange(layers) - torch.searchsorted(group, group)
-        self.most = int(place.max()) + 1
-        self.place_of_layer = (group * self.most + place).tolist()
+        group = [layer * groups // layers for layer in range(layers)]
+        self.most = max(group.count(k) for k in group)
+        self.place_of_layer = [k * self.most + layer - group.index(k) for layer, k in enumerate(group)]
         self.layer_embedding = nn.Parameter(torch.randn(layers, embedding))
         self.position_embedding = nn.Parameter(torch.randn(positions, embedding))
         self.embed = nn.ModuleDict({"hidden": nn.Linear(2 * embedding, hidden), "out": nn.Linear(hidden, embedding)})
@@ -124,11 +124,15 @@ class Dehvf(VisualMemory):
         return [z[:, place].unbind(1) for place in self.place_of_layer]
 
     def beside_ffn(self, u, state, layer):
-        z = state[layer] if state else [None]
-        return self.apply_rows(u, self.row(self.slot_keys, z[0]), self.row(self.slot_values, z[-1]))
+        if state is None:
+            return self.apply_rows(u, self.slot_keys, self.slot_values)
+        g = [self.projector["up"](z) for z in state[layer]]
+        return self.apply_rows(u, self.row(self.slot_keys, g[0]), self.row(self.slot_values, g[-1]))
 
 
 class Llava(Operator):
+    in_front = True
+
     def __init__(self, llm_width, layers, tower, projector="mlp", hidden=None, level=None):
         super().__init__()
         assert projector == "mlp", projector

@@ -79,11 +79,11 @@ class Fuser(nn.Module):
     def forward(self, queries, summaries):
         """queries [groups, queries, embedding], summaries [images, groups, levels, tower width]
         -> [images, groups, queries, levels]"""
-        context = self.keys(summaries)
-        x = self.query(queries).expand(len(summaries), -1, -1, -1)
+        context = self.keys(summaries).flatten(0, 1)
+        x = self.query(queries).expand(len(summaries), -1, -1, -1).flatten(0, 1)
         for block in self.blocks:
             x = block(x, context)
-        return torch.softmax(self.weights(x), -1)
+        return torch.softmax(self.weights(x), -1).unflatten(0, summaries.shape[:2])
 
 
 class Dehvf(VisualMemory):

@@ -11,6 +11,7 @@ on a GPU with cuDNN's attention. --turns measures one round for every line of it
 import argparse
 import contextlib
 import json
+import pathlib
 import platform
 import statistics
 import sys
@@ -70,14 +71,17 @@ class Step:
 
     def prepare(self):
         self.inputs = {length: self.batch(length) for length in self.options.lengths}
-        self.flops = {}
+        self.flops, self.failed = {}, {}
         for length in self.options.lengths:
             with FlopCounterMode(display=False) as counter:
                 self("eager", length)
             self.flops[length] = counter.get_total_flops()
             for form in self.options.forms:
-                for _ in range(WARM):
-                    self(form, length)
+                try:
+                    for _ in range(WARM):
+                        self(form, length)
+                except Exception as error:  # what torch.compile cannot do does not take the other form along
+                    self.failed[form] = (str(error).strip().splitlines() or [type(error).__name__])[0]
 
     def held(self):
         """Bytes that stay between steps."""
@@ -85,6 +89,11 @@ class Step:
         return sum(t.numel() * t.element_size() for t in {*self.model.parameters(), *state} if torch.is_tensor(t))
 
     def measure(self, form, length):
+        row = {"method": self.method, "recompute": self.model.recompute, "length": length, "form": form,
+               "preset": self.preset.name, "trained": sum(p.numel() for p in self.trained), "flops": self.flops[length],
+               "flops_beyond": beyond(self.model, self.options.samples, length, self.options.supervised)}
+        if form in self.failed:
+            return {**row, "failed": self.failed[form]}
         cuda, seconds, peak = self.device.type == "cuda", [], None
         self.optimizer.zero_grad(set_to_none=True)
         if cuda:
@@ -103,11 +112,8 @@ class Step:
             peak = torch.cuda.max_memory_allocated() - before + self.held()
             self.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()  # others may run before the next turn
-        return {"method": self.method, "recompute": self.model.recompute, "length": length, "form": form,
-                "seconds": {"median": statistics.median(seconds), "low": min(seconds), "high": max(seconds)},
-                "steps": len(seconds), "peak_bytes": peak, "preset": self.preset.name,
-                "trained": sum(p.numel() for p in self.trained), "flops": self.flops[length],
-                "flops_beyond": beyond(self.model, self.options.samples, length, self.options.supervised)}
+        return {**row, "seconds": {"median": statistics.median(seconds), "low": min(seconds), "high": max(seconds)},
+                "steps": len(seconds), "peak_bytes": peak}
 
 
 def read_options():
@@ -129,9 +135,18 @@ def read_options():
         parser.error(f"--forms: wanted of {','.join(BACKENDS)}, found {','.join(options.forms)}")
     if min(options.lengths) <= options.supervised:
         parser.error(f"--lengths: a text of {min(options.lengths)} tokens cannot have {options.supervised} labelled ones")
+    if options.device != "cpu" and not options.device.startswith("cuda"):
+        parser.error(f"--device: wanted cpu or cuda:N, found {options.device}")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("--device: torch finds no GPU")
     return options
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def main():
@@ -144,7 +159,7 @@ def main():
     for step in steps:
         print(f"train_step.py: {step.name}", file=sys.stderr, flush=True)
         step.prepare()
-    device = torch.cuda.get_device_name() if options.device.startswith("cuda") else platform.machine()
+    device = torch.cuda.get_device_name() if options.device.startswith("cuda") else processor()
     about = {"shape": options.shape, "layers": options.layers, "samples": options.samples,
              "supervised": options.supervised, "device": device, "threads": options.threads,
              "versions": {module.__name__: module.__version__ for module in (torch, transformers, peft)}}

@@ -14,7 +14,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaFo
 from operators import OPERATORS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-LLAMA = {"7b": (4096, 11008, 32, 32), "13b": (5120, 13824, 40, 40), "toy": (256, 688, 4, 4)}  # width, ffn, layers, heads
+# width, ffn, layers, heads
+LLAMA = {"7b": (4096, 11008, 32, 32), "13b": (5120, 13824, 40, 40), "toy": (256, 688, 4, 4)}
 
 
 class Tower(NamedTuple):

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The training step of `dehvf compare` in PyTorch, transformers and PEFT, with random weights of the same shapes: as many
-samples, each with a picture, tokens and labels, bf16 (f32 on the CPU) with trained parameters in f32, AdamW, clipping.
-Prints one JSON object: of every method, length and form the median, lowest and highest seconds of its steps, the peak of
-the device's memory, what is trained, and FLOPs by torch.utils.flop_counter with what of them ours has not.
+"""The training step of `dehvf compare` in PyTorch, transformers and PEFT, with random weights of the same shapes: as
+many samples, each with a picture, tokens and labels, bf16 (f32 on the CPU) with trained parameters in f32, AdamW,
+clipping. Prints one JSON object: of every method, length and form the median, lowest and highest seconds of its steps,
+the peak of the device's memory, what is trained, and FLOPs by torch.utils.flop_counter with what of them ours has not.
 
 usage: train_step.py [--shape toy|7b|13b] [--layers N] [--lengths 64,256] [--methods dehvf,llava-lora:recompute]
                      [--forms eager,compile] [--device cuda:0|cpu] [--turns]
-A method is a preset of configs/papers; with :recompute its blocks run again for the backward pass. compile is torch.compile,
-on a GPU with cuDNN's attention. --turns measures one round for every line of its input, so that others may run between."""
+A method is a preset of configs/papers; with :recompute its blocks run again for the backward pass. compile is
+torch.compile, on a GPU with cuDNN's attention. --turns measures one round for every line of its input, so that others
+may run between."""
 import argparse
 import contextlib
 import json
@@ -31,6 +32,7 @@ except ImportError as error:
 
 BACKENDS = {"eager": None, "compile": [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION,
                                        SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]}  # the first that can
+METHODS = ["dehvf", "memvp", "llava-lora"]
 WARM = 3
 
 
@@ -118,23 +120,34 @@ class Step:
 
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    numbers = lambda text: [int(number) for number in text.split(",")]
+    words = lambda text: text.split(",")
+    numbers = lambda text: [positive(word) for word in words(text)]
+    numbers.__name__ = "numbers"
+
+    def positive(text):
+        if int(text) < 1:
+            raise ValueError(text)
+        return int(text)
     parser.add_argument("--shape", choices=["toy", "7b", "13b"], default="toy")
-    parser.add_argument("--layers", type=int, default=0)
+    parser.add_argument("--layers", type=positive, help="only so many of the language model's blocks")
     parser.add_argument("--lengths", type=numbers, default=[64, 256])
-    parser.add_argument("--methods", type=lambda text: text.split(","), default=["dehvf", "memvp", "llava-lora"])
-    parser.add_argument("--forms", type=lambda text: text.split(","), default=list(BACKENDS))
+    parser.add_argument("--methods", type=words, default=METHODS)
+    parser.add_argument("--forms", type=words, default=list(BACKENDS))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2, help="of the CPU")
-    parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--supervised", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=10, help="timed in a round")
+    parser.add_argument("--threads", type=positive, default=2, help="of the CPU")
+    parser.add_argument("--samples", type=positive, default=4)
+    parser.add_argument("--supervised", type=positive, default=8)
+    parser.add_argument("--steps", type=positive, default=10, help="timed in a round")
     parser.add_argument("--turns", action="store_true")
     options = parser.parse_args()
+    for name in options.methods:
+        method, _, how = name.partition(":")
+        if method not in METHODS or how not in ("", "recompute"):
+            parser.error(f"--methods: wanted {', '.join(METHODS)}, each alone or with :recompute, found {name}")
     if not set(options.forms) <= set(BACKENDS):
         parser.error(f"--forms: wanted of {','.join(BACKENDS)}, found {','.join(options.forms)}")
     if min(options.lengths) <= options.supervised:
-        parser.error(f"--lengths: a text of {min(options.lengths)} tokens cannot have {options.supervised} labelled ones")
+        parser.error(f"--lengths: a text of {min(options.lengths)} tokens cannot have {options.supervised} labelled")
     if options.device != "cpu" and not options.device.startswith("cuda"):
         parser.error(f"--device: wanted cpu or cuda:N, found {options.device}")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
@@ -154,7 +167,8 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
     with torch.device(options.device):
-        llama = random_llama(options.shape, options.layers, torch.float32 if options.device == "cpu" else torch.bfloat16)
+        dtype = torch.float32 if options.device == "cpu" else torch.bfloat16
+        llama = random_llama(options.shape, options.layers, dtype)
     steps = [Step(name, llama, options) for name in options.methods]
     for step in steps:
         print(f"train_step.py: {step.name}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ class PeerError(Exception):
     pass
 
 
-def lines_of(sizes):
+def words_of(sizes):
     return [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
 
 
@@ -24,8 +24,8 @@ class Theirs:
 
     def __init__(self, python, sizes, log):
         self.log = log
-        command = [python, str(HERE / "train_step.py"), "--turns", "--methods", ",".join(METHODS), "--steps", str(STEPS),
-                   "--threads", str(THREADS), *lines_of(sizes)]
+        command = [python, str(HERE / "train_step.py"), "--turns", "--methods", ",".join(METHODS),
+                   "--steps", str(STEPS), "--threads", str(THREADS), *words_of(sizes)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         stderr=open(log, "w"))
 
@@ -52,7 +52,7 @@ def ours(program, environment, sizes, rows):
     for recompute in (False, True):
         methods = {row["preset"]: row["method"] for row in rows if row["recompute"] == recompute}
         command = [str(program), "--threads", str(THREADS), "compare", *(str(PRESETS / preset) for preset in methods),
-                   "--rounds", str(STEPS), "--json", *(["--recompute"] if recompute else []), *lines_of(sizes)]
+                   "--rounds", str(STEPS), "--json", *(["--recompute"] if recompute else []), *words_of(sizes)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise PeerError(f"dehvf compare failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
@@ -87,7 +87,8 @@ def collected(turns):
         mine = [found[key] for found, _ in turns]
         check(key, mine[0], row)
         if not rows or rows[-1]["key"] != key:
-            rows.append({"key": key, **{name: row[name] for name in ("method", "recompute", "length", "preset", "trained")},
+            same_of_both = {name: row[name] for name in ("method", "recompute", "length", "preset", "trained")}
+            rows.append({"key": key, **same_of_both,
                          "flops": {"ours": mine[0]["flops"], "theirs": row["flops"], "beyond": row["flops_beyond"]},
                          "ours": {"seconds": spread([m["measured_s"]["median"] for m in mine]),
                                   "peak_bytes_planned": mine[0]["peak_bytes"]}})

@@ -166,6 +166,7 @@ def main():
     options = read_options()
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
+    torch._dynamo.config.recompile_limit = 64  # a method and length is a graph; what is beyond would run uncompiled
     with torch.device(options.device):
         dtype = torch.float32 if options.device == "cpu" else torch.bfloat16
         llama = random_llama(options.shape, options.layers, dtype)

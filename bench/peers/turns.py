@@ -26,8 +26,11 @@ class Theirs:
         self.log = log
         command = [python, str(HERE / "train_step.py"), "--turns", "--methods", ",".join(METHODS),
                    "--steps", str(STEPS), "--threads", str(THREADS), *words_of(sizes)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        stderr=open(log, "w"))
+        try:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                            stderr=open(log, "w"))
+        except OSError as error:
+            raise PeerError(f"{python}: {error.strerror}; wanted a Python with torch, transformers 5 and peft") from None
 
     def round(self):
         try:

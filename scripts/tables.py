@@ -82,13 +82,18 @@ def times(results):
 
 
 def peers(results):
-    """Of scripts/gpu_check peers: training steps against PyTorch's, and where memory was counted, its peak."""
+    """Of scripts/gpu_check peers: training steps against PyTorch's, and where memory was counted, its peak. Times of
+    rounds that differ by more than half are not shown: something else ran."""
+    steady = lambda spread: spread["high"] <= 1.5 * spread["low"]
+    milliseconds = lambda spread: f"{1e3 * spread['median']:.1f}" if steady(spread) else "unsteady"
+
     def form(row, name):
         if "failed" in row.get(name, {"failed": ""}):
             return ["–", "–"]
         ratio = row[name]["ratio"]
-        return [f"{1e3 * row[name]['seconds']['median']:.1f}",
-                f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"]
+        if not steady(ratio):
+            return ["unsteady", "unsteady"]
+        return [milliseconds(row[name]["seconds"]), f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"]
     head = ["shape", "method", "tokens", "trained", "dehvf, ms", "PyTorch, ms", "ratio", "compiled, ms", "ratio",
             "FLOPs, theirs / ours"]
     counted = any(row["eager"].get("peak_bytes") for shape in results["shapes"] for row in shape["rows"])
@@ -98,7 +103,7 @@ def peers(results):
         for row in shape["rows"]:
             name = row["method"] + (", recomputing" if row["recompute"] else "")
             cells = [shape["shape"], name, row["length"], f"{row['trained']:,}",
-                     f"{1e3 * row['ours']['seconds']['median']:.1f}", *form(row, "eager"), *form(row, "compile"),
+                     milliseconds(row["ours"]["seconds"]), *form(row, "eager"), *form(row, "compile"),
                      f"{row['flops']['theirs'] / row['flops']['ours']:.2f}"]
             if counted:
                 bytes_of = [row["ours"]["peak_bytes_planned"], *(row[f].get("peak_bytes") for f in ("eager", "compile"))]

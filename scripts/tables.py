@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tables.py RESULTS.json          prints results (of the demo or of scripts/bench_cpu) as Markdown tables
+"""tables.py RESULTS.json          prints results (of the demo, scripts/bench_cpu, scripts/gpu_check peers) as Markdown tables
 tables.py --write PAGE.md...   puts them anew between <!-- NAME table: scripts/tables.py RESULTS.json --> and
                                <!-- end of NAME table -->"""
 import json
@@ -81,6 +81,42 @@ def times(results):
     return "\n".join(out)
 
 
+def peers(results):
+    """Of scripts/gpu_check peers: training steps against PyTorch's, and where memory was counted, its peak. Times of
+    rounds that differ by more than half are not shown: something else ran."""
+    steady = lambda spread: spread["high"] <= 1.5 * spread["low"]
+    milliseconds = lambda spread: f"{1e3 * spread['median']:.1f}" if steady(spread) else "unsteady"
+
+    def form(row, name):
+        if "failed" in row.get(name, {"failed": ""}):
+            return ["–", "–"]
+        ratio = row[name]["ratio"]
+        if not steady(ratio):
+            return ["unsteady", "unsteady"]
+        return [milliseconds(row[name]["seconds"]), f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"]
+    head = ["shape", "method", "tokens", "trained", "dehvf, ms", "PyTorch, ms", "ratio", "compiled, ms", "ratio",
+            "FLOPs, theirs / ours"]
+    counted = any(row["eager"].get("peak_bytes") for shape in results["shapes"] for row in shape["rows"])
+    head += ["GB: dehvf (planned), PyTorch, compiled"] if counted else []
+    out = ["| " + " | ".join(head) + " |", "|---|---" + "|--:" * (len(head) - 2) + "|"]
+    for shape in results["shapes"]:
+        for row in shape["rows"]:
+            name = row["method"] + (", recomputing" if row["recompute"] else "")
+            cells = [shape["shape"], name, row["length"], f"{row['trained']:,}",
+                     milliseconds(row["ours"]["seconds"]), *form(row, "eager"), *form(row, "compile"),
+                     f"{row['flops']['theirs'] / row['flops']['ours']:.2f}"]
+            if counted:
+                bytes_of = [row["ours"]["peak_bytes_planned"], *(row[f].get("peak_bytes") for f in ("eager", "compile"))]
+                cells.append(", ".join(f"{1e-9 * count:.1f}" if count else "–" for count in bytes_of))
+            out.append("| " + " | ".join(map(cell, cells)) + " |")
+    first = results["shapes"][0]
+    on = f"{cell(first['device'])}, {first['threads']} threads" if results["device"] == "cpu" else cell(first["device"])
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
+    out.append(f"\n{on}, commit {results['commit']}, {results['date']}, {versions}; {first['samples']} samples, "
+               f"{first['supervised']} labelled tokens each; medians of {first['rounds']} rounds of {first['steps']} steps.")
+    return "\n".join(out)
+
+
 def rates(results):
     """Of scripts/demo_rates: image accuracy by peak rate, the best of each row in bold."""
     rows = results["rows"]
@@ -103,6 +139,8 @@ def tables_of(path):
         return rates(results)
     if results.get("what") == "compare":  # its caption and first table, as `dehvf compare` wrote them beside it
         return "\n\n".join(pathlib.Path(path).with_suffix(".md").read_text(encoding="utf-8").split("\n\n")[:2]).strip()
+    if results.get("what") == "peers":
+        return peers(results)
     if results.get("what") == "toy_step":
         return times(results)
     rows = results["rows"]

@@ -37,7 +37,11 @@ std::string ratios_of(const Json& train) {
 
 std::string line_of(const std::vector<std::string>& cells) {
   std::string line = "|";
-  for (const std::string& cell : cells) line += concat(" ", cell, " |");
+  for (const std::string& cell : cells) {
+    line += ' ';
+    for (const char c : cell) line += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+    line += " |";
+  }
   return line + "\n";
 }
 

@@ -64,7 +64,7 @@ TextTable ablation_table(const RunResults& results) {
     table.head.insert(table.head.end(), {concat(kind, ", %"), "points from DEHVF"});
   std::vector<std::string> seen;
   for (const RunRow& row : results.rows) {
-    if (row.group.empty() || std::ranges::find(seen, row.name) != seen.end()) continue;
+    if (!row.evaluation_of.empty() || std::ranges::find(seen, row.name) != seen.end()) continue;
     seen.push_back(row.name);
     std::vector<std::string> cells{row.title, row.group};
     for (const std::string& kind : results.kinds()) {
@@ -73,7 +73,10 @@ TextTable ablation_table(const RunResults& results) {
     }
     table.rows.push_back(std::move(cells));
   }
-  if (table.rows.size() < 2) table.rows.clear();
+  // Without another row than DEHVF's there is nothing to compare.
+  if (std::ranges::none_of(results.rows,
+                           [](const RunRow& row) { return !row.group.empty() && row.name != kBase; }))
+    table.rows.clear();
   return table;
 }
 

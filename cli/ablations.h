@@ -20,7 +20,7 @@ std::optional<Spread> accuracy_of(const RunResults& results, const std::string& 
 std::optional<Spread> distance_of(const RunResults& results, const std::string& name,
                                   const std::string& kind);
 
-/// Rows of a group, a line each; without rows where there are none but DEHVF's.
+/// A line for every trained row; no lines where no group has a row but DEHVF's.
 TextTable ablation_table(const RunResults& results);
 
 }  // namespace dehvf::cli

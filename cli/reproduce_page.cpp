@@ -17,7 +17,7 @@ struct List {
 constexpr List kLists[] = {{"What it needs", &Reproduction::needs},
                            {"What differs", &Reproduction::differs},
                            {"Not reproduced", &Reproduction::missing}};
-constexpr char kCommands[] = "With weights and data at hand";
+constexpr char kCommands[] = "Commands";
 
 // Two decimals, more of what is small.
 std::string number(double value, bool sign = false) {
@@ -27,8 +27,16 @@ std::string number(double value, bool sign = false) {
   return text;
 }
 
-std::string with_unit(const std::optional<double>& value, const std::string& unit) {
-  return value ? concat(number(*value), " ", unit) : "–";
+std::string with_unit(const std::optional<double>& value, const std::string& unit, const char* none) {
+  return value ? concat(number(*value), unit.empty() ? "" : " ", unit) : none;
+}
+
+// Those whose name begins so, as scripts/plot.py names them.
+std::string pictures_of(const Plots& plots, const std::string& begin) {
+  std::string html;
+  for (const auto& [name, svg] : plots.svg)
+    if (name.starts_with(begin)) html += figure("The toy", "Accuracy or weights as in the table.", svg);
+  return html.empty() ? html : concat("<div class='plots'>\n", html, "</div>\n");
 }
 
 Json json_of(const TextTable& table) {
@@ -43,12 +51,13 @@ TextTable figures_table(const Reproduction& reproduction) {
   TextTable table{"Published and here", {"method", "what", "published", "here", "difference", "source"}, {}};
   for (const Figure& figure : reproduction.figures) {
     const auto difference = figure.difference();
-    table.rows.push_back(
-        {figure.method, figure.what,
-         figure.published ? with_unit(figure.published, figure.unit) : "not known",
-         figure.here ? with_unit(figure.here, figure.unit) : "not run",
-         difference ? concat(number(*difference, true), figure.unit == "%" ? " points" : " %") : "–",
-         figure.source});
+    table.rows.push_back({figure.method, figure.what, with_unit(figure.published, figure.unit, "not known"),
+                          with_unit(figure.here, figure.unit, "not run"),
+                          difference
+                              ? concat(number(*difference, true),
+                                       figure.unit == "%" || figure.unit == "points" ? " points" : " %")
+                              : "–",
+                          figure.source});
   }
   return table;
 }
@@ -75,9 +84,7 @@ std::string reproduction_page(const Reproduction& reproduction, const Plots& plo
   if (const TextTable table = figures_table(reproduction); !table.rows.empty()) html += html_of(table);
   for (const TextTable& table : reproduction.details) html += html_of(table);
   if (!plots.missing.empty()) html += concat("<p class='soft'>", escaped(plots.missing), "</p>\n");
-  if (!plots.svg.empty()) html += "<h2>The toy in pictures</h2>\n<div class='plots'>\n";
-  for (const auto& [name, svg] : plots.svg) html += figure(escaped(name), "", svg);
-  if (!plots.svg.empty()) html += "</div>\n";
+  html += pictures_of(plots, reproduction.name == "weights" ? "weights" : "ablations");
   if (!reproduction.commands.empty()) html += concat("<h2>", kCommands, "</h2>\n");
   for (const std::string& command : reproduction.commands)
     html += concat("<pre>", escaped(command), "</pre>\n");

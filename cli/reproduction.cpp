@@ -83,7 +83,10 @@ void accuracy(Reproduction& result, const Json& table, const ReproduceOptions& o
       const Json& value = row["values"].at(i);
       cells.push_back(value.is_null() ? "" : decimals(value, 2));
       if (categories && i + 1 < columns.size()) continue;
-      Figure figure{.method = name_of(row), .what = columns[i], .unit = "%", .source = source_of(row, table)};
+      Figure figure{.method = name_of(row),
+                    .what = columns[i],
+                    .unit = categories ? "%" : "",
+                    .source = source_of(row, table)};
       if (!value.is_null()) figure.published = value.get<double>();
       result.figures.push_back(std::move(figure));
     }
@@ -118,11 +121,11 @@ void ablations(Reproduction& result, const Json& table, const RunResults& toy,
     if (!published || &row == &table["rows"][0]) continue;
     for (const std::string& kind : toy.kinds()) {
       Figure figure{.method = name_of(row),
-                    .what = concat("points from DEHVF; here the toy, ", kind),
-                    .unit = "%",
+                    .what = concat("from DEHVF; here the toy, ", kind),
+                    .unit = "points",
                     .published = *published - base,
                     .source = source_of(row, table)};
-      if (const auto found = distance_of(toy, row.value("toy", std::string()), kind))
+      if (const auto found = distance_of(toy, row.value("stands_in", row.value("toy", std::string())), kind))
         figure.here = found->mean;
       result.figures.push_back(std::move(figure));
     }
@@ -130,13 +133,21 @@ void ablations(Reproduction& result, const Json& table, const RunResults& toy,
   add_training(result, table, options);
 }
 
-// The toy beside it: other models, other data.
-void add_toy(Reproduction& result, const RunResults& toy) {
+// The toy beside it, those of its rows that the table wants: other models, other data.
+void add_toy(Reproduction& result, const Json& table, RunResults toy) {
+  const auto wanted = toy_rows_for(table).value_or(std::vector<std::string>());
+  if (!wanted.empty())
+    std::erase_if(toy.rows,
+                  [&](const RunRow& row) { return std::ranges::find(wanted, row.name) == wanted.end(); });
   int64_t steps = 0;
   for (const RunRow& row : toy.rows) steps = std::max(steps, row.steps);
-  TextTable table = ablation_table(toy);
-  table.title = concat("The toy, ", steps, " steps");
-  if (!table.rows.empty()) result.details.insert(result.details.begin(), std::move(table));
+  TextTable rows = ablation_table(toy);
+  rows.title = concat("The toy, ", steps, " steps");
+  if (!rows.rows.empty()) result.details.insert(result.details.begin(), std::move(rows));
+  for (const std::string& kind : toy.kinds())
+    if (const auto own = accuracy_of(toy, "dehvf", kind); own && own->seeds > 1)
+      result.differs.push_back(concat("Of the toy's DEHVF ", own->seeds, " seeds lie ",
+                                      decimals(own->high - own->low, 1), " points apart on ", kind, "."));
 }
 
 struct Costs {
@@ -290,7 +301,7 @@ void weights(Reproduction& result, const Json& table, const Json& toy, const Rep
 
 std::optional<double> Figure::difference() const {
   if (!published || !here) return {};
-  return unit == "%" ? *here - *published : 100 * (*here / *published - 1);
+  return unit == "%" || unit == "points" ? *here - *published : 100 * (*here / *published - 1);
 }
 
 std::optional<std::vector<std::string>> toy_rows_for(const Json& table) {
@@ -299,7 +310,7 @@ std::optional<std::vector<std::string>> toy_rows_for(const Json& table) {
   return table["toy"].get<std::vector<std::string>>();
 }
 
-Reproduction reproduce_table(const Json& table, const Json& toy, const ReproduceOptions& options) {
+Reproduction reproduce_table(const Json& table, const Json& toy, const ReproduceOptions& options) try {
   Reproduction result{.name = table["name"],
                       .title = table["title"],
                       .claim = table["claim"],
@@ -321,8 +332,11 @@ Reproduction reproduce_table(const Json& table, const Json& toy, const Reproduce
     weights(result, table, toy, options);
   else
     fail<IoError>("published.json: kind '", printable(kind), "' is none that is known");
-  if (!toy.is_null() && kind != "weights") add_toy(result, toy_results);
+  if (!toy.is_null() && kind != "weights") add_toy(result, table, toy_results);
   return result;
+} catch (const Json::exception& error) {
+  fail<IoError>("reproduce ", table.value("name", std::string()),
+                ": published.json or the toy's results: ", printable(error.what()));
 }
 
 }  // namespace dehvf::cli

@@ -10,7 +10,7 @@ namespace dehvf::cli {
 
 struct Figure {
   std::string method, what;
-  std::string unit;  // "%" of accuracies and shares: their difference is in points, of others relative
+  std::string unit;  // the difference of "%" and "points" is in points, that of others relative
   std::optional<double> published, here;
   std::string source;  // of the published one
 

@@ -65,6 +65,11 @@ TEST(Presets, ABaseSaysWhatAFileLeavesOut) {
   EXPECT_EQ(run.rate, 0.25);
   EXPECT_EQ(run.fusion_options, (std::map<std::string, std::string>{{"groups", "2"}}));
   EXPECT_THAT(run.resolved(), testing::Not(testing::HasSubstr("base")));
+  write_file(folder / "other.yaml", "model: c\nfusion:\n  blocks: 3\n");
+  const RunConfig moved = read_run_config(folder / "second.yaml", {}, folder / "other.yaml");
+  EXPECT_EQ(moved.model, "c");
+  EXPECT_EQ(moved.rate, 0.25);
+  EXPECT_TRUE(moved.fusion_options.empty());
   write_file(folder / "papers/first.yaml", "base: ../third.yaml\n");
   EXPECT_THAT(message_of<ConfigError>([&] { read_run_config(folder / "third.yaml", {}); }),
               testing::HasSubstr("base of itself"));

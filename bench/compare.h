@@ -46,6 +46,7 @@ struct TextTable {
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;  // each as long as the head
 };
+std::string markdown_of(const TextTable& table);  // its title heads the first column; an empty line before
 std::vector<TextTable> compare_tables(const Json& result);
 std::string compare_markdown(const Json& result);
 std::string compare_csv(const Json& result);

@@ -37,7 +37,11 @@ std::string ratios_of(const Json& train) {
 
 std::string line_of(const std::vector<std::string>& cells) {
   std::string line = "|";
-  for (const std::string& cell : cells) line += concat(" ", cell, " |");
+  for (const std::string& cell : cells) {
+    line += ' ';
+    for (const char c : cell) line += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+    line += " |";
+  }
   return line + "\n";
 }
 
@@ -114,14 +118,17 @@ std::vector<TextTable> compare_tables(const Json& result) {
       })};
 }
 
+std::string markdown_of(const TextTable& table) {
+  std::vector<std::string> named = table.head, rule(table.head.size(), "--:");
+  named[0] = table.title, rule[0] = "---";
+  std::string text = concat("\n", line_of(named), line_of(rule));
+  for (const auto& row : table.rows) text += line_of(row);
+  return text;
+}
+
 std::string compare_markdown(const Json& result) {
   std::string text = compare_caption(result) + "\n";
-  for (const auto& [title, head, rows] : compare_tables(result)) {
-    std::vector<std::string> named = head, rule(head.size(), "--:");
-    named[0] = title, rule[0] = "---";
-    text += concat("\n", line_of(named), line_of(rule));
-    for (const auto& row : rows) text += line_of(row);
-  }
+  for (const TextTable& table : compare_tables(result)) text += markdown_of(table);
   return text;
 }
 

@@ -27,6 +27,7 @@ void add_score(CLI::App& program, Action& chosen);
 void add_bench(CLI::App& program, Action& chosen);
 void add_plan(CLI::App& program, Action& chosen);
 void add_compare(CLI::App& program, Action& chosen);
+void add_reproduce(CLI::App& program, Action& chosen);
 void add_check_operator(CLI::App& program, Action& chosen);
 
 }  // namespace dehvf::cli

@@ -15,6 +15,8 @@ constexpr Figure kFigures[] = {
     {"parts", "Where a step goes", "Predicted time by part of the model; the length is the middle one."},
     {"memory", "What a step holds", "At the peak, by purpose; the same length."}};
 
+}  // namespace
+
 std::string html_of(const TextTable& table) {
   std::string html = concat("<h2>", escaped(table.title), "</h2>\n<div class='scroll'><table><thead><tr>");
   for (const std::string& cell : table.head) html += concat("<th>", escaped(cell), "</th>");
@@ -26,8 +28,6 @@ std::string html_of(const TextTable& table) {
   }
   return html + "</tbody></table></div>\n";
 }
-
-}  // namespace
 
 std::string compare_page(const Json& result, const Plots& plots) {
   std::string html = concat(page_head("Methods side by side"), "<p>", escaped(compare_caption(result)),

@@ -3,11 +3,10 @@
 
 #include "cli/command.h"
 #include "cli/machine.h"
+#include "cli/planned_run.h"
 #include "cli/run_options.h"
 #include "core/io/json.h"
-#include "models/published_shapes.h"
 #include "train/memory_need.h"
-#include "train/open_model.h"
 
 namespace dehvf::cli {
 namespace {
@@ -17,22 +16,6 @@ struct Options {
   std::string machine = "h200";
   int64_t length = 256, supervised = 8;
 };
-
-// Of folders that are there (their config.json only), else of the published models of their names.
-PlannedModel planned_model(const RunConfig& config) {
-  FusedModelOptions options{.fusion = config.fusion,
-                            .config = FusionConfig(config.fusion_options),
-                            .tower_adapters = config.tower_adapters,
-                            .adapters = config.adapters,
-                            .tuning = config.tuning};
-  if (std::filesystem::exists(config.model)) {
-    const auto model = FrozenFolders(config.model, config.tower).make(options);
-    return {model->llama().config(), model->tower().config(), options, config.dtype};
-  }
-  const std::string tower = config.tower.filename().string();
-  return {published_llama(config.model.filename().string()),
-          published_tower(tower.empty() ? "clip-vit-large-patch14" : tower), options, config.dtype};
-}
 
 Json work_of(const PlannedWork& work, const MachineRates& rates) {
   Json memory = Json::object();

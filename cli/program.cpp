@@ -21,8 +21,8 @@ int run(int argc, char** argv) {
        {dehvf::cli::add_demo, dehvf::cli::add_make_data, dehvf::cli::add_train, dehvf::cli::add_eval,
         dehvf::cli::add_score, dehvf::cli::add_generate, dehvf::cli::add_chat, dehvf::cli::add_dump,
         dehvf::cli::add_inspect, dehvf::cli::add_convert, dehvf::cli::add_export, dehvf::cli::add_report,
-        dehvf::cli::add_plan, dehvf::cli::add_compare, dehvf::cli::add_bench, dehvf::cli::add_check_operator,
-        dehvf::cli::add_doctor})
+        dehvf::cli::add_plan, dehvf::cli::add_compare, dehvf::cli::add_reproduce, dehvf::cli::add_bench,
+        dehvf::cli::add_check_operator, dehvf::cli::add_doctor})
     add(program, chosen);
   try {
     program.parse(argc, argv);

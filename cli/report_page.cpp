@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "cli/ablations.h"
+#include "cli/compare_page.h"
 #include "cli/html.h"
 #include "core/error.h"
 #include "core/io/file.h"
@@ -138,6 +140,19 @@ std::string plots_of(const Plots& plots, size_t kind) {
   return html;
 }
 
+std::string ablations(const RunResults& results, const Plots& plots) {
+  const TextTable table = ablation_table(results);
+  if (table.rows.empty()) return {};
+  std::string html = html_of(table);
+  html +=
+      "<p class='soft'>Questions with a picture. With several seeds: the mean, from the lowest to the "
+      "highest; "
+      "points from DEHVF are those of the same seed. What a row changes is in configs/ablations.</p>\n";
+  if (const auto found = plots.svg.find("ablations"); found != plots.svg.end())
+    html += figure("Ablations", "Each seed with its 95% interval; the band is DEHVF's.", found->second);
+  return html;
+}
+
 std::string picture(const std::filesystem::path& path) {
   try {
     return concat("<img alt='the picture of the question' src='data:image/png;base64,",
@@ -202,6 +217,7 @@ std::string report_page(const RunResults& results, const std::filesystem::path& 
       "Bars with whiskers: the first and its 95% Wilson interval; the dashed line is chance (25%). Indented "
       "rows evaluate the adapter above them on other pictures, without further training. Tower adapters are "
       "off and the tower's levels cached in all rows but the one with tower adapters.</p>\n";
+  html += ablations(results, plots);
   if (!plots.missing.empty()) html += concat("<p class='soft'>", escaped(plots.missing), "</p>\n");
   const auto kinds = results.kinds();
   for (size_t i = 0; i < kinds.size(); ++i)

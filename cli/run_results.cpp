@@ -54,6 +54,7 @@ RunRow read_row(const Json& json, const std::string& what) {
   RunRow row{.name = json_get<std::string>(json, "name", what),
              .title = json_get<std::string>(json, "title", what),
              .data = json_get<std::string>(json, "data", what),
+             .group = json_get<std::string>(json, "group", what, std::string()),
              .evaluation_of = json_get<std::string>(json, "evaluation_of", what, std::string()),
              .seed = json_get<int64_t>(json, "seed", what),
              .steps = json_get<int64_t>(json, "steps", what, int64_t(0)),

@@ -20,6 +20,7 @@ struct RunExample {
 
 struct RunRow {
   std::string name, title, data;
+  std::string group;          // of ablations; empty for a row of none
   std::string evaluation_of;  // the trained row that this one evaluates otherwise; empty for a row of its own
   int64_t seed = 0, steps = 0, parameters = 0, frozen_parameters = 0;
   double image = 0, low = 0, high = 0, text = 0, all = 0, seconds = 0;  // accuracies, 95% interval of `image`

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """plot.py RESULTS.json FOLDER: draws the plots of a run as SVG files into FOLDER.
 
-Of a demo, for data kind number i (in order of appearance): loss_i, weights_i, slots_i, ratio_i. Of a comparison:
-ratio, parts, memory. Exit code 3: no matplotlib.
+Of a demo, for data kind number i (in order of appearance): loss_i, weights_i, slots_i, ratio_i; and ablations. Of a
+comparison: ratio, parts, memory. Exit code 3: no matplotlib.
 """
 import json
 import math
@@ -98,6 +98,36 @@ def slots(rows, colour, many_seeds):
     return figure
 
 
+def ablations(rows, kinds):
+    """A forest plot: a line a row, a point a seed with its interval, a panel a kind of data, groups set apart."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    groups = {row["name"]: row["group"] for row in rows}
+    titles = {row["name"]: plain(row["title"]) for row in rows}
+    place, at = {}, 0.0
+    for i, name in enumerate(names):
+        at += 1.0 if i == 0 or groups[name] == groups[names[i - 1]] else 1.5
+        place[name] = at
+    seeds = sorted({row["seed"] for row in rows})
+    figure, axes = plt.subplots(1, len(kinds), figsize=(3.4 + 2.9 * len(kinds), 0.27 * at + 1), squeeze=False,
+                                sharey=True, layout="constrained")
+    for kind, axis in zip(kinds, axes[0]):
+        base = [row for row in rows if row["data"] == kind and row["name"] == names[0]]
+        axis.axvspan(100 * min(row["low95"] for row in base), 100 * max(row["high95"] for row in base),
+                     color="#e7eef5", linewidth=0)
+        for row in (row for row in rows if row["data"] == kind):
+            y = place[row["name"]] + 0.28 * (seeds.index(row["seed"]) - (len(seeds) - 1) / 2)
+            colour = COLOURS[list(dict.fromkeys(groups.values())).index(row["group"]) % len(COLOURS)]
+            axis.plot([100 * row["low95"], 100 * row["high95"]], [y, y], color=colour, linewidth=1.2)
+            axis.plot(100 * row["accuracy_image"], y, color=colour, marker="o" if row["seed"] % 2 == 0 else "s", markersize=4)
+        axis.set_title(plain(kind))
+        axis.set_xlabel("questions with a picture, %")
+        axis.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+        axis.set_axisbelow(True)
+    axes[0][0].set_yticks([place[name] for name in names], [titles[name] for name in names])
+    axes[0][0].set_ylim(at + 0.7, 0.3)
+    return figure
+
+
 def ratio(results):
     """Times as fast as the reference, over the length of the texts."""
     figure, axes = plt.subplots(figsize=(5.6, 3.2))
@@ -150,10 +180,14 @@ def draw(results, folder):
         draw_comparison(results, folder)
         return
     kinds = list(dict.fromkeys(row["data"] for row in results["rows"]))
+    grouped = [row for row in results["rows"] if row.get("group")]
+    if len({row["name"] for row in grouped}) > 1 and grouped[0]["name"] == "dehvf":
+        save(ablations(grouped, kinds), folder, "ablations")
     names = list(dict.fromkeys(row["name"] for row in results["rows"] if row.get("loss")))
+    shown = names[:5]  # more lines or pictures than that are not read
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     for i, kind in enumerate(kinds):
-        rows = [row for row in results["rows"] if row["data"] == kind and row.get("loss")]
+        rows = [row for row in results["rows"] if row["data"] == kind and row.get("loss") and row["name"] in shown]
         many = len({row["seed"] for row in rows}) > 1
         first = [row for row in rows if row["seed"] == rows[0]["seed"]]  # what is seen inside: one seed
         having = lambda key, among: [row for row in among if row.get(key)]  # noqa: E731

@@ -74,7 +74,7 @@ std::unique_ptr<FusedModel> Comparison::make_model(const RowSpec& spec) const {
   auto model = folders.make({.fusion = spec.fusion,
                              .config = FusionConfig(spec.options),
                              .tower_adapters = spec.tower_adapters,
-                             .adapters = {.rank = 4, .dropout = 0}});
+                             .adapters = spec.adapters});
   folders.load(*model, DType::f32);
   model->move_to(options_.device);
   return model;
@@ -167,6 +167,7 @@ std::vector<Json> Comparison::run(const RowSpec& spec, uint64_t seed, const Prog
   std::vector<Json> rows{evaluate(model, test_pictures.get(), looks ? Show::own : Show::none, &rankings)};
   rows[0].update({{"name", spec.name},
                   {"title", spec.title},
+                  {"group", spec.group},
                   {"steps", looks ? options_.steps : 0},
                   {"rate", looks ? spec.rate : 0},
                   {"loss", curve.points()},

@@ -16,9 +16,11 @@ namespace dehvf {
 
 struct RowSpec {
   std::string name, title;
+  std::string group;  // of ablations, for the report
   std::string fusion = "dehvf";
   std::map<std::string, std::string> options;  // of the operator
   bool tower_adapters = false;
+  TowerAdapterConfig adapters;
   double rate = 4e-3;  // peak
   std::vector<std::pair<std::string, Show>>
       controls;  // further evaluations of the trained adapter: row name, how

@@ -31,9 +31,10 @@ void flatten(const YAML::Node& node, const std::string& prefix, const std::strin
   values[prefix] = node.IsNull() ? kLeftOut : node.as<std::string>();
 }
 
-// The values of a file over those of the file that its key `base` names; `above` are the files on the way to
-// it.
-Values values_of(const std::filesystem::path& path, std::vector<std::filesystem::path> above) {
+// The values of a file over those of `base`, or if that is empty of the file that its key `base` names;
+// `above` are the files on the way to it.
+Values values_of(const std::filesystem::path& path, std::filesystem::path base,
+                 std::vector<std::filesystem::path> above) {
   const auto own = path.lexically_normal();
   require<ConfigError>(std::ranges::find(above, own) == above.end(), path.string(),
                        ": it is the base of itself; take one 'base' away");
@@ -46,8 +47,10 @@ Values values_of(const std::filesystem::path& path, std::vector<std::filesystem:
   } catch (const YAML::Exception& error) {
     fail<IoError>(path.string(), ": invalid YAML: ", printable(error.what()));
   }
+  if (const auto named = values.extract(kBase); named && base.empty())
+    base = path.parent_path() / named.mapped();
   Values below;
-  if (const auto base = values.extract(kBase)) below = values_of(path.parent_path() / base.mapped(), above);
+  if (!base.empty()) below = values_of(base, {}, above);
   for (const auto& [key, value] : values)
     require<ConfigError>(value != kLeftOut || below.contains(key), path.string(), ": key '", printable(key),
                          "' is empty; wanted a value, or a base that has one to be taken away");
@@ -56,9 +59,10 @@ Values values_of(const std::filesystem::path& path, std::vector<std::filesystem:
   return values;
 }
 
-Values read_values(const std::filesystem::path& path, std::span<const std::string> overrides) {
+Values read_values(const std::filesystem::path& path, std::span<const std::string> overrides,
+                   const std::filesystem::path& base) {
   Values values;
-  if (!path.empty()) values = values_of(path, {});
+  if (!path.empty()) values = values_of(path, base, {});
   for (const std::string& text : overrides) {
     const size_t equals = text.find('=');
     require<ConfigError>(equals != std::string::npos && equals > 0, "wanted key=value, found '",
@@ -154,9 +158,10 @@ struct Print {
 
 }  // namespace
 
-RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides) {
+RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides,
+                          const std::filesystem::path& base) {
   RunConfig config;
-  Values values = read_values(path, overrides);
+  Values values = read_values(path, overrides, base);
   std::vector<std::string> known;
   each_key(config, [&](const char* key, auto& value) {
     known.emplace_back(key);

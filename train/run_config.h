@@ -44,8 +44,10 @@ struct RunConfig {
 
 /// Reads `path` (empty: nothing but the overrides), whose key `base` may name a file (relative to its own
 /// folder) that says what it leaves out itself; a key that is null (~) takes the base's value away. Then
-/// applies `overrides` ("train.rate=1e-3"). Throws ConfigError naming key, wanted and found, the nearest key
-/// for an unknown one, and IoError for YAML that does not parse.
-RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides);
+/// applies `overrides` ("train.rate=1e-3"). A `base` given here stands in place of the one that `path` names.
+/// Throws ConfigError naming key, wanted and found, the nearest key for an unknown one, and IoError for YAML
+/// that does not parse.
+RunConfig read_run_config(const std::filesystem::path& path, std::span<const std::string> overrides,
+                          const std::filesystem::path& base = {});
 
 }  // namespace dehvf

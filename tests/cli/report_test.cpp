@@ -106,6 +106,19 @@ TEST(Report, LikelihoodsOfChoicesSumToOne) {
   EXPECT_THAT(page, HasSubstr("picture not found"));
 }
 
+TEST(Report, HoldsAblationsAgainstDehvf) {
+  Json results = small_results();
+  EXPECT_THAT(page_of(results), Not(HasSubstr("points from DEHVF")));  // no row of an ablation
+  results["rows"] = {row("text_only"), row("dehvf"), row("dehvf", 1), row("k2"), row("k2", 1)};
+  for (int i = 1; i < 5; ++i) results["rows"][i]["group"] = "<i>groups";
+  results["rows"][3]["accuracy_image"] = 0.25;
+  const std::string page = page_of(results, "/nowhere", {{{"ablations", "<svg/>"}}, ""});
+  EXPECT_THAT(page, HasSubstr("37.5 (25.0 to 50.0)"));
+  EXPECT_THAT(page, HasSubstr("-12.5 (-25.0 to +0.0)"));
+  EXPECT_THAT(page, HasSubstr("src='data:image/svg+xml;base64,PHN2Zy8+'"));
+  EXPECT_THAT(page, Not(HasSubstr("<i>groups")));
+}
+
 TEST(Report, SaysWhyThereAreNoPlots) {
   EXPECT_THAT(page_of(small_results(), "/nowhere", {{}, "no plots: because"}),
               HasSubstr("no plots: because"));

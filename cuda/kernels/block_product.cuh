@@ -71,15 +71,18 @@ __device__ void add_half_product(float (&sum)[kOwn][kOwn], int64_t depth, const 
   const auto pair = [](const T* at) { return *reinterpret_cast<const uint32_t*>(at); };
   float parts[4][4] = {};
   for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
+    const int used = depth - k0 < kDepth ? int(depth - k0 + 15) / 16 * 16 : kDepth;
     __syncthreads();
-    for_tile<kAByK, kDepth>(
-        [&](int i, int k) { tiles.a[i][k] = rounded<T>(k0 + k < depth ? a(i, k0 + k) : 0.0f); });
-    for_tile<kBByK, kDepth>(
-        [&](int i, int k) { tiles.b[i][k] = rounded<T>(k0 + k < depth ? b(i, k0 + k) : 0.0f); });
+    for_tile<kAByK, kDepth>([&](int i, int k) {
+      if (k < used) tiles.a[i][k] = rounded<T>(k0 + k < depth ? a(i, k0 + k) : 0.0f);
+    });
+    for_tile<kBByK, kDepth>([&](int i, int k) {
+      if (k < used) tiles.b[i][k] = rounded<T>(k0 + k < depth ? b(i, k0 + k) : 0.0f);
+    });
     __syncthreads();
 #pragma unroll
     for (int step = 0; step < kDepth; step += 16) {
-      if (k0 + step >= depth) break;
+      if (step >= used) break;
       const int k = step + 2 * t;
       const uint32_t left[4] = {pair(&tiles.a[row][k]), pair(&tiles.a[row + 8][k]),
                                 pair(&tiles.a[row][k + 8]), pair(&tiles.a[row + 8][k + 8])};

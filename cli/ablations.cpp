@@ -59,7 +59,7 @@ std::optional<Spread> distance_of(const RunResults& results, const std::string& 
 }
 
 TextTable ablation_table(const RunResults& results) {
-  TextTable table{"Ablation", {"row", "of"}, {}};
+  TextTable table{"Ablations", {"row", "of"}, {}};
   for (const std::string& kind : results.kinds())
     table.head.insert(table.head.end(), {concat(kind, ", %"), "points from DEHVF"});
   std::vector<std::string> seen;

@@ -15,6 +15,8 @@ constexpr Figure kFigures[] = {
     {"parts", "Where a step goes", "Predicted time by part of the model; the length is the middle one."},
     {"memory", "What a step holds", "At the peak, by purpose; the same length."}};
 
+constexpr size_t kLong = 40;  // a cell of more bytes is broken into lines
+
 }  // namespace
 
 std::string html_of(const TextTable& table) {
@@ -23,7 +25,8 @@ std::string html_of(const TextTable& table) {
   html += "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {
     html += "<tr>";
-    for (const std::string& cell : row) html += concat("<td>", escaped(cell), "</td>");
+    for (const std::string& cell : row)
+      html += concat(cell.size() > kLong ? "<td class='long'>" : "<td>", escaped(cell), "</td>");
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>\n";

@@ -146,10 +146,10 @@ std::string ablations(const RunResults& results, const Plots& plots) {
   std::string html = html_of(table);
   html +=
       "<p class='soft'>Questions with a picture. With several seeds: the mean, from the lowest to the "
-      "highest; "
-      "points from DEHVF are those of the same seed. What a row changes is in configs/ablations.</p>\n";
+      "highest; points from DEHVF are those of the same seed. What a row changes is in "
+      "configs/ablations.</p>\n";
   if (const auto found = plots.svg.find("ablations"); found != plots.svg.end())
-    html += figure("Ablations", "Each seed with its 95% interval; the band is DEHVF's.", found->second);
+    html += figure("Row by row", "Each seed with its 95% interval; the band is DEHVF's.", found->second);
   return html;
 }
 

@@ -22,6 +22,7 @@ th { font-weight: 600; font-size: .8rem; color: var(--soft); text-align: right; 
 td { padding: .45rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 12.5rem; }
 th:nth-child(2), td:nth-child(2) { text-align: left; }
+td.long { white-space: normal; text-align: left; min-width: 14rem; }
 tr.of td:first-child { padding-left: 1.3rem; color: var(--soft); }
 td small { display: block; font-size: .75rem; line-height: 1.35; }
 td svg { display: inline-block; vertical-align: middle; width: 8rem; height: 1.1rem; margin-right: .6rem; }

@@ -38,23 +38,23 @@ std::string source_of(const Json& row, const Json& table) {
 }
 
 RunConfig config_of(const Json& row, const ReproduceOptions& options) {
-  return read_run_config(options.assets / "configs" / (row["preset"].get<std::string>() + ".yaml"), {});
+  return read_run_config(options.assets / "configs" / (row.at("preset").get<std::string>() + ".yaml"), {});
 }
 
 // What a command line trains and judges with weights and data at hand, and what that takes.
 void add_training(Reproduction& result, const Json& table, const ReproduceOptions& options) {
-  const auto examples = table["train_examples"].get<double>();
-  const auto length = table["length"].get<int64_t>();
+  const auto examples = table.at("train_examples").get<double>();
+  const auto length = table.at("length").get<int64_t>();
   result.commands = {
       "dehvf train --config configs/PRESET.yaml model=LLAMA tower=CLIP data=DATA out=runs/NAME",
       "dehvf eval --config configs/PRESET.yaml model=LLAMA tower=CLIP data=DATA out=runs/NAME --image-need"};
   result.needs = {
       "LLaMA-7B or 13B and CLIP ViT-L/14 (folders of Hugging Face or Meta), whichever the preset names",
-      table["data"]};
+      table.at("data")};
   TextTable cost{concat("Forecast for one ", options.machine, ", texts of ", length, " tokens"),
                  {"preset", "trained", "steps", "s a step", "hours", "GB"},
                  {}};
-  for (const Json& row : table["rows"]) {
+  for (const Json& row : table.at("rows")) {
     if (!row.contains("preset")) continue;
     const RunConfig config = config_of(row, options);
     PlannedModel planned = planned_model(config);
@@ -64,7 +64,7 @@ void add_training(Reproduction& result, const Json& table, const ReproduceOption
     const double steps = std::ceil(config.epochs * examples / double(config.batches.batch));
     const double seconds = forecast_seconds(work.calls, options.rates) *
                            std::ceil(double(config.batches.batch) / double(samples));
-    cost.rows.push_back({row["preset"], decimals(1e-6 * double(planned.model().cost().live), 2) + " M",
+    cost.rows.push_back({row.at("preset"), decimals(1e-6 * double(planned.model().cost().live), 2) + " M",
                          decimals(steps, 0), decimals(seconds, 3), decimals(steps * seconds / 3600, 1),
                          decimals(1e-9 * double(work.bytes()), 1)});
   }
@@ -77,10 +77,10 @@ void accuracy(Reproduction& result, const Json& table, const ReproduceOptions& o
   TextTable by_category{"Published, by category", {"method"}, {}},
       range{"Range to expect", {"method", "published", "95% by chance of the test split alone"}, {}};
   by_category.head.insert(by_category.head.end(), columns.begin(), columns.end());
-  for (const Json& row : table["rows"]) {
+  for (const Json& row : table.at("rows")) {
     std::vector<std::string> cells{name_of(row)};
     for (size_t i = 0; i < columns.size(); ++i) {
-      const Json& value = row["values"].at(i);
+      const Json& value = row.at("values").at(i);
       cells.push_back(value.is_null() ? "" : decimals(value, 2));
       if (categories && i + 1 < columns.size()) continue;
       Figure figure{.method = name_of(row),
@@ -91,10 +91,10 @@ void accuracy(Reproduction& result, const Json& table, const ReproduceOptions& o
       result.figures.push_back(std::move(figure));
     }
     if (categories) by_category.rows.push_back(cells);
-    if (!table.contains("test_examples") || row["values"].back().is_null()) continue;
-    const auto of = table["test_examples"].get<int64_t>();
+    if (!table.contains("test_examples") || row.at("values").back().is_null()) continue;
+    const auto of = table.at("test_examples").get<int64_t>();
     const Interval interval =
-        wilson_95(std::llround(1e-2 * row["values"].back().get<double>() * double(of)), of);
+        wilson_95(std::llround(1e-2 * row.at("values").back().get<double>() * double(of)), of);
     range.rows.push_back({name_of(row), cells.back(),
                           concat(decimals(100 * interval.low, 2), " to ", decimals(100 * interval.high, 2))});
   }
@@ -103,22 +103,22 @@ void accuracy(Reproduction& result, const Json& table, const ReproduceOptions& o
   if (table.contains("train_examples"))
     add_training(result, table, options);
   else
-    result.needs = {table["data"]};
+    result.needs = {table.at("data")};
 }
 
 // The middle of what is published.
 std::optional<double> average_of(const Json& row) {
   if (!row.contains("average")) return {};
-  const Json& value = row["average"];
+  const Json& value = row.at("average");
   return value.is_array() ? (value[0].get<double>() + value[1].get<double>()) / 2 : value.get<double>();
 }
 
 void ablations(Reproduction& result, const Json& table, const RunResults& toy,
                const ReproduceOptions& options) {
-  const double base = average_of(table["rows"][0]).value();
-  for (const Json& row : table["rows"]) {
+  const double base = average_of(table.at("rows")[0]).value();
+  for (const Json& row : table.at("rows")) {
     const auto published = average_of(row);
-    if (!published || &row == &table["rows"][0]) continue;
+    if (!published || &row == &table.at("rows")[0]) continue;
     for (const std::string& kind : toy.kinds()) {
       Figure figure{.method = name_of(row),
                     .what = concat("from DEHVF; here the toy, ", kind),
@@ -158,7 +158,7 @@ struct Costs {
 Costs costs_of(const Json& row, const Json& table, const ReproduceOptions& options, int64_t samples) {
   const RunConfig config = config_of(row, options);
   PlannedModel planned = planned_model(config);
-  const auto length = table["length"].get<int64_t>();
+  const auto length = table.at("length").get<int64_t>();
   const PlannedWork step =
       planned.train_step({.samples = samples, .length = length, .supervised = kSupervised});
   const PlannedModel::Inference inference = planned.inference(samples, length);
@@ -171,14 +171,14 @@ Costs costs_of(const Json& row, const Json& table, const ReproduceOptions& optio
 constexpr int64_t kSamples = 4;  // of a step on each of the eight devices that the papers used
 
 void times(Reproduction& result, const Json& table, const ReproduceOptions& options) {
-  const Json& reference = table["rows"][0];
+  const Json& reference = table.at("rows")[0];
   const Costs slow = costs_of(reference, table, options, kSamples);
-  const auto samples = table["flops_samples"].get<double>();
+  const auto samples = table.at("flops_samples").get<double>();
   TextTable seconds{concat("Forecast for ", options.machine, ": ", kSamples, " texts of ",
-                           table["length"].get<int64_t>(), " tokens"),
+                           table.at("length").get<int64_t>(), " tokens"),
                     {"method", "training step, ms", "pictures and first token, ms", "GB"},
                     {}};
-  for (const Json& row : table["rows"]) {
+  for (const Json& row : table.at("rows")) {
     const Costs own = costs_of(row, table, options, kSamples);
     const std::string method = name_of(row), source = source_of(row, table);
     const auto add = [&](const std::string& what, const char* unit, std::optional<double> published,
@@ -192,7 +192,7 @@ void times(Reproduction& result, const Json& table, const ReproduceOptions& opti
                                                  {"infer_s", "inference", slow.infer_s, own.infer_s}}) {
       if (!same_model || &row == &reference) continue;
       std::optional<double> published;
-      if (row.contains(key)) published = reference[key].get<double>() / row[key].get<double>();
+      if (row.contains(key)) published = reference.at(key).get<double>() / row.at(key).get<double>();
       add(concat(what, ", times as fast as LLaVA-LoRA"), "x", published, before / now);
     }
     seconds.rows.push_back({method, decimals(1e3 * own.train_s, 1), decimals(1e3 * own.infer_s, 1),
@@ -200,17 +200,17 @@ void times(Reproduction& result, const Json& table, const ReproduceOptions& opti
   }
   result.details.push_back(std::move(seconds));
   result.commands = {"dehvf compare --lengths 256 --device cuda:0 --out runs/compare"};
-  result.needs = {"a GPU to measure; nothing to forecast", table["data"]};
+  result.needs = {"a GPU to measure; nothing to forecast", table.at("data")};
 }
 
 void flops(Reproduction& result, const Json& table, const ReproduceOptions& options) {
   std::vector<ForwardFlops> all;
   TextTable parts{
       "TFLOP of one text, by part", {"method", "tower", "operator", "linears", "attention", "head"}, {}};
-  for (const Json& row : table["rows"]) {
+  for (const Json& row : table.at("rows")) {
     PlannedModel planned = planned_model(config_of(row, options));
     const ForwardFlops& own =
-        all.emplace_back(forward_flops(planned.model(), 1, table["length"].get<int64_t>()));
+        all.emplace_back(forward_flops(planned.model(), 1, table.at("length").get<int64_t>()));
     std::vector<std::string> cells{name_of(row)};
     for (const double part : {own.vision, own.operation, own.linears, own.attention, own.head})
       cells.push_back(decimals(1e-12 * part, 4));
@@ -218,7 +218,7 @@ void flops(Reproduction& result, const Json& table, const ReproduceOptions& opti
   }
   const ForwardFlops& whole = all.back();  // the table ends with what the others are a share of
   for (size_t i = 0; i + 1 < all.size(); ++i) {
-    const Json& row = table["rows"][i];
+    const Json& row = table.at("rows")[i];
     const std::string source = row.contains("percent") ? source_of(row, table) : "";
     result.figures.push_back({name_of(row), "of LLaVA-v1.5's FLOPs, without towers", "%",
                               maybe(row, "percent"),
@@ -241,16 +241,16 @@ double text_alone(RunConfig config, int64_t length) {
 }
 
 void growth(Reproduction& result, const Json& table, const ReproduceOptions& options) {
-  const auto length = table["length"].get<int64_t>();
+  const auto length = table.at("length").get<int64_t>();
   TextTable details{
       concat("One text of ", length, " tokens; a step of ", kSamples, " forecast for ", options.machine),
       {"beside or in the text", "GFLOP without tower", "more than the text alone", "for each row or token",
        "training step, ms", "GB"},
       {}};
   std::vector<std::pair<double, double>> rows;  // how many, FLOPs
-  for (const Json& row : table["rows"]) {
+  for (const Json& row : table.at("rows")) {
     const RunConfig config = config_of(row, options);
-    const double alone = text_alone(config, length), units = row["units"].get<double>();
+    const double alone = text_alone(config, length), units = row.at("units").get<double>();
     const Costs own = costs_of(row, table, options, kSamples);
     const double all = own.flops.sum() - own.flops.vision;
     details.rows.push_back({name_of(row), decimals(1e-9 * all, 1), decimals(1e-9 * (all - alone), 1),
@@ -278,18 +278,18 @@ std::string list_of(const Json& numbers) {
 
 // What the toy's fuser weighs, of each data set and seed.
 void weights(Reproduction& result, const Json& table, const Json& toy, const ReproduceOptions& options) {
-  for (const Json& row : toy["rows"]) {
-    if (row["name"] != "dehvf" || !row.contains("fuser_weights")) continue;
-    TextTable details{concat("The toy's, ", row["data"].get<std::string>(), ", seed ", row["seed"].get<int>(),
-                             ": mean over pictures"),
+  for (const Json& row : toy.at("rows")) {
+    if (row.at("name") != "dehvf" || !row.contains("fuser_weights")) continue;
+    TextTable details{concat("The toy's, ", row.at("data").get<std::string>(), ", seed ",
+                             row.at("seed").get<int>(), ": mean over pictures"),
                       {"layer", "its levels", "keys", "values", "entropy, nats (even: ln of their number)"},
                       {}};
-    for (size_t layer = 0; layer < row["fuser_weights"].size(); ++layer) {
-      const Json& sides = row["fuser_weights"][layer];
-      const int first = 1 + row["fuser_first_level"].at(layer).get<int>(), count = int(sides.at(0).size());
+    for (size_t layer = 0; layer < row.at("fuser_weights").size(); ++layer) {
+      const Json& sides = row.at("fuser_weights")[layer];
+      const int first = 1 + row.at("fuser_first_level").at(layer).get<int>(), count = int(sides.at(0).size());
       details.rows.push_back({concat(layer + 1), concat(first, " to ", first + count - 1),
                               list_of(sides.front()), list_of(sides.back()),
-                              decimals(row["fuser_entropy"].at(layer), 3)});
+                              decimals(row.at("fuser_entropy").at(layer), 3)});
     }
     result.details.push_back(std::move(details));
   }
@@ -305,19 +305,19 @@ std::optional<double> Figure::difference() const {
 }
 
 std::optional<std::vector<std::string>> toy_rows_for(const Json& table) {
-  if (table["kind"] == "ablations") return std::vector<std::string>{};
+  if (table.at("kind") == "ablations") return std::vector<std::string>{};
   if (!table.contains("toy")) return {};
-  return table["toy"].get<std::vector<std::string>>();
+  return table.at("toy").get<std::vector<std::string>>();
 }
 
 Reproduction reproduce_table(const Json& table, const Json& toy, const ReproduceOptions& options) try {
-  Reproduction result{.name = table["name"],
-                      .title = table["title"],
-                      .claim = table["claim"],
+  Reproduction result{.name = table.at("name"),
+                      .title = table.at("title"),
+                      .claim = table.at("claim"),
                       .differs = texts(table, "differs"),
                       .missing = texts(table, "missing")};
   const RunResults toy_results = toy.is_null() ? RunResults{} : read_results(toy, "results of the toy");
-  const std::string kind = table["kind"];
+  const std::string kind = table.at("kind");
   if (kind == "accuracy")
     accuracy(result, table, options);
   else if (kind == "ablations")

@@ -1,11 +1,14 @@
-// dehvf convert: weights in any layout that is read, as one Hugging Face style folder.
+// dehvf convert: weights in any layout that is read, as one Hugging Face style folder; an adapter as its
+// authors published it, as an adapter folder.
 #include <cstdio>
 
 #include "cli/command.h"
 #include "cli/companions.h"
 #include "cli/model_options.h"
 #include "core/io/json.h"
+#include "core/io/staged_folder.h"
 #include "models/load.h"
+#include "train/published_adapter.h"
 
 namespace dehvf::cli {
 namespace {
@@ -33,8 +36,26 @@ struct Convert {
   }
 
   void run() const {
-    require<IoError>(fs::is_directory(from), from.string(), ": wanted a model folder");
+    require<IoError>(fs::exists(from), from.string(), ": wanted a model folder or a published adapter");
     require<ConfigError>(!fs::exists(to) || fs::is_empty(to), to.string(), ": exists and is not empty");
+    may_be_published_adapter(from) ? run_adapter() : run_model();
+  }
+
+ private:
+  void run_adapter() const {
+    require<ConfigError>(dtype.empty(), "--dtype: an adapter's folder is f32; export writes it in another");
+    std::vector<std::string> notes;
+    StagedFolder made(to);
+    const std::string whose = import_adapter(from, made.path(), notes);
+    made.finish();
+    if (json)
+      std::printf("%s\n", Json{{"out", to.string()}, {"of", whose}, {"notes", notes}}.dump().c_str());
+    else
+      std::printf("%s: adapter of %s\n", to.c_str(), whose.c_str());
+    if (!json) print_notes(notes);
+  }
+
+  void run_model() const {
     const auto notes = convert(dtype.empty() ? std::nullopt : std::optional(dtype_named(dtype)));
     copy_companions(from, to);
     const WeightFolder written(to);
@@ -60,8 +81,10 @@ void add_convert(CLI::App& program, Action& chosen) {
       "convert",
       "writes a LLaMA or CLIP tower of any layout that is read (safetensors, .bin, Meta's .pth; sharded or "
       "not) as a Hugging Face style folder\nexample: dehvf convert --from llama_meta --to llama --dtype "
-      "bf16");
-  command->add_option("--from", options->from, "model folder")->required();
+      "bf16\nAn adapter of MemVP, LaVIN or LLaVA becomes an adapter folder: dehvf convert --from "
+      "checkpoint-19.pth --to adapter");
+  command->add_option("--from", options->from, "model folder, or a published adapter's file or folder")
+      ->required();
   command->add_option("--to", options->to, "folder to make; must not exist or be empty")->required();
   command->add_option("--dtype", options->dtype, "f32, f16 or bf16; without it the embedding's own")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));

@@ -9,6 +9,7 @@
 #include "models/load.h"
 #include "models/merge_lora.h"
 #include "train/adapter_folder.h"
+#include "train/published_adapter.h"
 
 namespace dehvf::cli {
 namespace {
@@ -17,7 +18,7 @@ struct Export {
   std::filesystem::path model, lora, adapter, out;
   std::string dtype;  // empty: f32
   AdapterCard card;
-  bool peft = false, json = false;
+  bool peft = false, published = false, json = false;
 
   void run() const {
     const bool merges = !model.empty() && !lora.empty() && adapter.empty();
@@ -29,13 +30,16 @@ struct Export {
         publishes || plain,
         "export: --dtype, --license, --dataset and --metric belong to --adapter; a merged model keeps its "
         "dtype");
-    require<ConfigError>(!peft || (publishes && plain), "export: --peft belongs to --adapter alone");
+    require<ConfigError>(!(peft || published) || (publishes && plain && !(peft && published)),
+                         "export: --peft and --published belong to --adapter alone");
     StagedFolder made(out);
     std::vector<std::string> notes;
     if (merges)
       merge(made.path(), notes);
     else if (peft)
       write_peft_folder(adapter, made.path(), notes);
+    else if (published)
+      export_adapter(adapter, made.path() / "published.safetensors", notes);
     else
       publish_adapter_folder(adapter, made.path(), dtype.empty() ? DType::f32 : dtype_named(dtype), card);
     made.finish();
@@ -43,9 +47,10 @@ struct Export {
       std::printf("%s\n", Json{{"out", out.string()}, {"notes", notes}}.dump().c_str());
     else
       std::printf("%s: %s\n", out.string().c_str(),
-                  merges ? "model with the LoRA merged"
-                  : peft ? "LoRA folder for PEFT"
-                         : "adapter with its model card");
+                  merges      ? "model with the LoRA merged"
+                  : peft      ? "LoRA folder for PEFT"
+                  : published ? "published.safetensors, the adapter under its authors' names"
+                              : "adapter with its model card");
     if (!json) print_notes(notes);
   }
 
@@ -84,6 +89,8 @@ void add_export(CLI::App& program, Action& chosen) {
   command->add_option("--metric", options->card.metrics, "for the model card; repeatable")
       ->allow_extra_args(false);
   command->add_flag("--peft", options->peft, "the adapter's LoRA, as a folder that PEFT loads");
+  command->add_flag("--published", options->published,
+                    "an adapter of memvp, lavin or llava under its authors' names, as published.safetensors");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

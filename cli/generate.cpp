@@ -65,6 +65,7 @@ class Session {
         tokenizer_(open_tokenizer(writer.model.files.llama)) {
     opened_.model->move_to(device_);
     options_.stop = stop_ids(opened_.model->llama().config(), *tokenizer_);
+    compare_tokenizer(writer.model.files);
   }
 
   /// Without an adapter nothing can look at a picture.
@@ -98,6 +99,15 @@ class Session {
     if (!std::filesystem::is_directory(adapter)) return {};
     const std::string name = describe_adapter(adapter).prompt_format;
     return name.empty() ? std::nullopt : std::optional(prompt_format(name.substr(0, name.find(" with "))));
+  }
+
+  void compare_tokenizer(const ModelFiles& files) const {
+    if (!std::filesystem::is_directory(files.adapter)) return;
+    const std::string trained_on = describe_adapter(files.adapter).tokenizer_fingerprint;
+    if (!trained_on.empty() && trained_on != tokenizer_->fingerprint())
+      print_notes({concat(
+          files.llama.string(), ": another tokenizer than the one that the adapter was trained with (",
+          "fingerprint ", tokenizer_->fingerprint(), ", wanted ", printable(trained_on), ")")});
   }
 
   std::string prompt_of(const Asked& asked) const {

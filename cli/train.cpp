@@ -96,7 +96,8 @@ struct Train : RunOptions {
     if (!finished) return progress.note("stopped; continue with --resume auto");
     trainer.parameters().show_values();
     const AdapterDescription description = run.description(steps);
-    write_adapter_folder(c.out / "adapter", run.model(), description);
+    write_adapter_folder(c.out / "adapter", run.model(), description,
+                         {.datasets = {(c.data / "").parent_path().filename().string()}});
     verify_adapter_folder(c.out / "adapter", run.model(), description);
     if (json)
       std::printf("%s\n",

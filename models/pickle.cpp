@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/io/file.h"
+#include "core/io/json.h"
 #include "models/pickle_machine.h"
 
 namespace dehvf {
@@ -42,6 +43,15 @@ class Flattener {
   std::set<std::string> names_;
 };
 
+// What a command line can say; empty for other values.
+std::string argument_text(const PickleValue& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* number = std::get_if<int64_t>(&value)) return concat(*number);
+  if (const auto* number = std::get_if<double>(&value)) return Json(*number).dump();
+  const auto* word = std::get_if<std::string>(&value);
+  return word ? *word : "";
+}
+
 }  // namespace
 
 std::vector<TorchTensor> parse_torch_pickle(std::string_view text, std::string_view what) {
@@ -52,6 +62,21 @@ std::vector<TorchTensor> parse_torch_pickle(std::string_view text, std::string_v
   Flattener flattener(machine, what);
   flattener.walk(root, "", 0);
   return std::move(flattener.tensors);
+}
+
+std::map<std::string, std::string> parse_torch_arguments(std::string_view text, std::string_view what) {
+  PickleMachine machine(text, what);
+  std::map<std::string, std::string> arguments;
+  const auto* root = std::get_if<PickleDict>(&machine.value(machine.run()));
+  for (const auto& [key, item] : root ? root->items : decltype(root->items){}) {
+    const auto* name = std::get_if<std::string>(&machine.value(key));
+    const auto* given = std::get_if<PickleDict>(&machine.value(item));
+    if (!name || *name != "args" || !given || !given->attributes) continue;
+    for (const auto& [option, value] : given->items)
+      if (const auto* word = std::get_if<std::string>(&machine.value(option)))
+        arguments[*word] = argument_text(machine.value(value));
+  }
+  return arguments;
 }
 
 }  // namespace dehvf

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,5 +28,8 @@ constexpr uint64_t kPickleLimit = 16 << 20;  // bytes
 /// stay inside its storage and to have no more elements than it. Throws IoError "<what>: ...", for a global
 /// that is not allowed with its name. Memory is bounded by a small multiple of the text.
 std::vector<TorchTensor> parse_torch_pickle(std::string_view text, std::string_view what);
+
+/// The numbers, flags and words of an argparse.Namespace under the key `args`, as text; empty without one.
+std::map<std::string, std::string> parse_torch_arguments(std::string_view text, std::string_view what);
 
 }  // namespace dehvf

@@ -79,6 +79,10 @@ std::vector<std::string> TorchFile::names() const {
   return names;
 }
 
+std::map<std::string, std::string> TorchFile::arguments() const {
+  return parse_torch_arguments(archive_.read(folder_ + "data.pkl", kPickleLimit), path().string());
+}
+
 bool TorchFile::contains(std::string_view name) const { return index_.contains(name); }
 
 const TorchTensor& TorchFile::info(std::string_view name) const {

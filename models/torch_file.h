@@ -22,6 +22,9 @@ class TorchFile {
   const std::vector<TorchTensor>& tensors() const { return tensors_; }  // in the dictionary's order
   std::vector<std::string> names() const;  // "model.layers.0.weight": nested keys joined
 
+  /// What parse_torch_arguments() finds in it.
+  std::map<std::string, std::string> arguments() const;
+
   bool contains(std::string_view name) const;
   /// These throw IoError for an absent name, shape() and load() also above the rank that a Shape holds.
   const TorchTensor& info(std::string_view name) const;

@@ -68,17 +68,6 @@ AdapterDescription::Options options_in(const Json& json, const char* key, const 
   return options;
 }
 
-// Read, and held against the checksum in the config.
-NamedTensors read_weights(const fs::path& folder) {
-  const SafetensorsFile file(folder / kWeights);
-  NamedTensors tensors = load_all(file);
-  const std::string wanted =
-      json_get<std::string>(read_config(folder), "weights_xxh3", (folder / kConfig).string());
-  require<IoError>(checksum("", tensors) == wanted, file.path().string(),
-                   ": is damaged or of another adapter: its checksum does not match the one in ", kConfig);
-  return tensors;
-}
-
 // YAML's double-quoted scalars are JSON strings.
 std::string quoted(const std::string& text) {
   return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -109,9 +98,15 @@ std::string card_text(const AdapterDescription& d, const AdapterCard& card, int6
   row("tower", d.tower_model), row("tower fingerprint", d.tower_fingerprint);
   row("tokenizer", d.tokenizer), row("tokenizer fingerprint", d.tokenizer_fingerprint);
   row("image recipe", d.image_recipe), row("prompt format", d.prompt_format);
+  for (const std::string& dataset : card.datasets) row("trained on", dataset);
   row("tower adapters", d.tower_adapters ? "on" : "off");
-  for (const auto& options : {d.fusion_options, d.tuning})
-    for (const auto& [key, value] : options) row(key.c_str(), value);
+  for (const auto& [prefix, options] :
+       {std::pair("", d.fusion_options), {"tower_adapters.", d.tower_adapter_options}, {"", d.tuning}})
+    for (const auto& [key, value] : options) row((prefix + key).c_str(), value);
+  for (const std::string& metric : card.metrics) row("metric", metric);
+  text +=
+      concat("\nLicense: ", card.license.empty() ? "not stated; fill it in before publishing" : card.license,
+             ". The weights of the base model and of the tower have licenses of their own.\n");
   text +=
       "\n## Use\n\nWith the two models above in folders LLAMA and TOWER, and this one as ADAPTER:\n\n"
       "    dehvf generate --model LLAMA --tower TOWER --adapter ADAPTER --image cat.png --prompt \"What is "
@@ -125,8 +120,20 @@ bool all_finite(const Tensor& tensor) {
   return std::ranges::all_of(values.span<float>(), [](float x) { return std::isfinite(x); });
 }
 
-void write_parts(const fs::path& folder, const NamedTensors& tensors, const AdapterDescription& description,
-                 const AdapterCard& card) {
+}  // namespace
+
+NamedTensors read_adapter_tensors(const fs::path& folder) {
+  const SafetensorsFile file(folder / kWeights);
+  NamedTensors tensors = load_all(file);
+  const std::string wanted =
+      json_get<std::string>(read_config(folder), "weights_xxh3", (folder / kConfig).string());
+  require<IoError>(checksum("", tensors) == wanted, file.path().string(),
+                   ": is damaged or of another adapter: its checksum does not match the one in ", kConfig);
+  return tensors;
+}
+
+void write_adapter_folder(const fs::path& folder, const NamedTensors& tensors,
+                          const AdapterDescription& description, const AdapterCard& card) {
   std::error_code error;
   fs::create_directories(folder, error);
   require<IoError>(!error, folder.string(), ": cannot create the folder: ", error.message());
@@ -137,28 +144,26 @@ void write_parts(const fs::path& folder, const NamedTensors& tensors, const Adap
   write_json(folder / kConfig, json_of(description, checksum("", tensors)));
 }
 
-}  // namespace
-
 void write_adapter_folder(const fs::path& folder, Module& adapter, const AdapterDescription& description,
                           const AdapterCard& card) {
-  write_parts(folder, tensors_of(adapter), description, card);
+  write_adapter_folder(folder, tensors_of(adapter), description, card);
 }
 
 void publish_adapter_folder(const fs::path& from, const fs::path& to, DType dtype, const AdapterCard& card) {
   const AdapterDescription description = read_adapter_config(from);
-  NamedTensors tensors = read_weights(from);
+  NamedTensors tensors = read_adapter_tensors(from);
   for (auto& [name, tensor] : tensors) {
     const bool was_finite = all_finite(tensor);
     tensor = cast(tensor, dtype);
     require<IoError>(all_finite(tensor) || !was_finite, from.string(), ": ", printable(name),
                      " has numbers too large for ", dtype, "; try bf16 or f32");
   }
-  write_parts(to, tensors, description, card);
+  write_adapter_folder(to, tensors, description, card);
 }
 
 void write_peft_folder(const fs::path& from, const fs::path& to, std::vector<std::string>& notes) {
   const AdapterDescription description = read_adapter_config(from);
-  const NamedTensors tensors = read_weights(from);
+  const NamedTensors tensors = read_adapter_tensors(from);
   LoraAdapter lora = lora_among(tensors, "llama.", tuning_of(description.tuning).lora);
   require<ConfigError>(!lora.modules.empty(), from.string(),
                        ": has no LoRA, and PEFT can load nothing else; train with lora.rank above 0");
@@ -216,7 +221,7 @@ AdapterDescription read_adapter_config(const fs::path& folder) {
 }
 
 void load_adapter(const fs::path& folder, Module& adapter, bool trainable) {
-  NamedTensors tensors = read_weights(folder);
+  NamedTensors tensors = read_adapter_tensors(folder);
   for (auto& [name, tensor] : tensors)  // published ones may be stored in half the bytes
     if (tensor.dtype() == DType::bf16 || tensor.dtype() == DType::f16) tensor = cast(tensor, DType::f32);
   NamedShapes wanted;
@@ -242,7 +247,7 @@ void verify_adapter_folder(const fs::path& folder, Module& adapter, const Adapte
   const std::string what = folder.string();
   require<Error>(read_adapter_config(folder) == description, what,
                  ": its description does not read back as it was written");
-  const NamedTensors found = read_weights(folder), wanted = tensors_of(adapter);
+  const NamedTensors found = read_adapter_tensors(folder), wanted = tensors_of(adapter);
   require<Error>(found.size() == wanted.size(), what, ": has ", found.size(), " tensors, wanted ",
                  wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {

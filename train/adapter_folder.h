@@ -9,6 +9,7 @@
 
 #include "layers/module.h"
 #include "models/llama_tuning.h"
+#include "models/safetensors.h"
 
 namespace dehvf {
 
@@ -42,6 +43,12 @@ struct AdapterCard {
 /// tensors: a mixture of two adapters is refused when read. Every parameter of `adapter` must have a value.
 void write_adapter_folder(const std::filesystem::path& folder, Module& adapter,
                           const AdapterDescription& description, const AdapterCard& card = {});
+/// The same of tensors that stand alone, f32 and sorted by name.
+void write_adapter_folder(const std::filesystem::path& folder, const NamedTensors& tensors,
+                          const AdapterDescription& description, const AdapterCard& card = {});
+
+/// The tensors of an adapter folder, held against its checksum, as they are stored. Throws IoError.
+NamedTensors read_adapter_tensors(const std::filesystem::path& folder);
 
 /// The LoRA in adapter folder `from` as a folder that PEFT loads. What else the adapter has goes into
 /// `notes`. Throws ConfigError for an adapter without LoRA.

@@ -156,6 +156,11 @@ void Run::check(const AdapterDescription& adapter) const {
     require<ConfigError>(trained == here, "adapter: trained with ", what, " ", shown(trained),
                          ", this run has ", shown(here), "; change ", key);
   };
+  // What an adapter from another program does not say is not compared.
+  const auto same_if_said = [&](const char* what, const std::string& trained, const std::string& here,
+                                const char* key) {
+    if (!trained.empty()) same(what, trained, here, key);
+  };
   same("the operator", adapter.fusion, own.fusion, "fusion.name");
   for (const auto& [key, value] : own.fusion_options) {
     const auto found = adapter.fusion_options.find(key);
@@ -169,11 +174,11 @@ void Run::check(const AdapterDescription& adapter) const {
     return text;
   };
   same("the tuning", shown(adapter.tuning), shown(own.tuning), "tune or lora.*");
-  same("the language model", adapter.base_fingerprint, own.base_fingerprint, "model");
-  same("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
-  same("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");
+  same_if_said("the language model", adapter.base_fingerprint, own.base_fingerprint, "model");
+  same_if_said("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
+  same_if_said("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");
   same("the image recipe", adapter.image_recipe, own.image_recipe, "image_recipe");
-  same("the prompt", adapter.prompt_format, own.prompt_format, "prompt.format or prompt.captions");
+  same_if_said("the prompt", adapter.prompt_format, own.prompt_format, "prompt.format or prompt.captions");
 }
 
 }  // namespace dehvf

@@ -56,6 +56,22 @@ TEST(Export, MergedModelKeepsTheDtypeOfItsSource) {
   EXPECT_NE(merged.fingerprint(), source.fingerprint());
 }
 
+TEST(Export, PublishedAdaptersAreConvertedAndWrittenAgain) {
+  const TemporaryFolder folder;
+  const auto convert = [&](const std::filesystem::path& from, const std::filesystem::path& to) {
+    return Json::parse(run_command(add_convert, {"convert", "--json", "--from", from, "--to", to}));
+  };
+  EXPECT_EQ(convert(golden("published/lavin.pth"), folder / "adapter")["of"], "LaVIN");
+  run_export({"--adapter", folder / "adapter", "--published", "--out", folder / "theirs"});
+  convert(folder / "theirs/published.safetensors", folder / "again");
+  EXPECT_EQ(read_file(folder / "again/adapter_model.safetensors"),
+            read_file(folder / "adapter/adapter_model.safetensors"));
+  write_file(folder / "text.pth", "no checkpoint");
+  EXPECT_THAT(message_of<IoError>([&] { convert(folder / "text.pth", folder / "none"); }),
+              HasSubstr("not a zip archive"));
+  EXPECT_FALSE(exists(folder / "none"));
+}
+
 TEST(Export, BadInputLeavesNothing) {
   const TemporaryFolder folder;
   const auto out = folder / "out";

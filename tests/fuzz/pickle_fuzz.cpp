@@ -1,4 +1,5 @@
-// A pickle of any bytes is refused by an IoError, or gives tensors that lie inside their storages.
+// A pickle of any bytes is refused by an IoError, or gives tensors that lie inside their storages,
+// and arguments.
 #include <cstdlib>
 
 #include "core/error.h"
@@ -16,6 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       }
       if (!empty && last >= __int128(tensor.storage_count)) std::abort();
     }
+    dehvf::parse_torch_arguments(text, "input");
   } catch (const dehvf::IoError&) {
   }
   return 0;

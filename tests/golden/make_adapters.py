@@ -287,4 +287,5 @@ def main():
     whole("adem_vl", AdemVl(), w, tower, adapters, batch)
 
 
-main()
+if __name__ == "__main__":
+    main()

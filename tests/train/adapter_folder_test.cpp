@@ -66,7 +66,11 @@ TEST(AdapterFolder, TheCardHasFrontMatter) {
   EXPECT_THAT(read_file(saved.folder / "README.md"),
               AllOf(StartsWith("---\nbase_model: \"folder \\\"of\\\" mine: 7B\"\nlicense: \"mit\"\n"
                                "library_name: dehvf\ndatasets:\n- \"scienceqa\"\ntags:\n- \"dehvf\"\n"),
-                    HasSubstr("PEFT cannot load it"), HasSubstr("| rank | `8` |")));
+                    HasSubstr("PEFT cannot load it"), HasSubstr("| rank | `8` |"),
+                    HasSubstr("| tower_adapters.width | `4` |"), HasSubstr("| trained on | `scienceqa` |"),
+                    HasSubstr("License: mit.")));
+  write_adapter_folder(saved.folder.path(), saved.toy, kDescription);
+  EXPECT_THAT(read_file(saved.folder / "README.md"), HasSubstr("License: not stated"));
 }
 
 TEST(AdapterFolder, OfAnotherModelListsEveryDifference) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "autograd/tape.h"
@@ -18,6 +19,7 @@ namespace dehvf {
 namespace {
 
 constexpr std::string_view kReference = "llava-lora";
+constexpr int64_t kParts = 5;    // of a data set, by length
 constexpr double kMargin = 1.1;  // of memory, for workspaces
 
 struct Method {
@@ -28,9 +30,30 @@ struct Method {
   bool tuned;  // weights of the language model itself
 };
 
-StepSize size_of_step(const CompareOptions& options, int64_t length) {
-  return {
-      .samples = options.samples, .length = length, .supervised = options.supervised, .mode = options.mode};
+// Steps of one length; of a data set, those that stand for a share of its texts.
+struct Step {
+  StepSize size;
+  double share = 0;
+};
+
+std::vector<Step> steps_of(const CompareOptions& options) {
+  const StepSize usual{.samples = options.samples, .supervised = options.supervised, .mode = options.mode};
+  std::vector<Step> steps;
+  for (const int64_t length : options.lengths) {
+    require<ConfigError>(length > options.supervised, "compare: a text of ", length, " tokens cannot have ",
+                         options.supervised, " labelled ones");
+    steps.push_back({usual});
+    steps.back().size.length = length;
+  }
+  if (!options.counts) return steps;
+  steps.clear();
+  for (const LengthCounts::Part& part : options.counts->parts(kParts)) {
+    steps.push_back({usual, part.share});
+    StepSize& size = steps.back().size;
+    size.length = part.tokens, size.supervised = part.labelled;
+    size.pictures = std::lround(part.pictures * double(options.samples));
+  }
+  return steps;
 }
 
 // A model of which everything is a sixteenth as wide, with a quarter of the patches. What an operator counts
@@ -88,7 +111,26 @@ Json parts_of(const PlannedWork& work, const MachineRates& rates) {
   return parts;
 }
 
-Json planned_row(const Method& method, const CompareOptions& options) {
+// Means of what a data set's steps take, weighted by their shares.
+Json expected(const Json& lengths) {
+  Json result;
+  for (const Json& at : lengths)
+    for (const char* phase : {"train", "images", "first_token", "next_token"}) {
+      const auto add = [&](Json& sum, const Json& from, const char* key) {
+        if (sum.is_null()) sum = Json::object();
+        sum[key] = sum.value(key, 0.0) + at["share"].get<double>() * from[key].get<double>();
+      };
+      Json& sum = result[phase];
+      const Json& one = at[phase];
+      for (const char* key : {"flops", "floor_s", "forecast_s"}) add(sum, one, key);
+      if (one.contains("measured_s")) add(sum["measured_s"], one["measured_s"], "median");
+      if (one.contains("peak_bytes"))
+        sum["peak_bytes"] = std::max(sum.value("peak_bytes", size_t(0)), one["peak_bytes"].get<size_t>());
+    }
+  return result;
+}
+
+Json planned_row(const Method& method, const CompareOptions& options, const std::vector<Step>& steps) {
   PlannedModel planned(method.llama, method.tower, method.options, options.measured_type());
   FusedModel& model = planned.model();
   const CostReport cost = model.cost();
@@ -98,8 +140,9 @@ Json planned_row(const Method& method, const CompareOptions& options) {
            {"published", cost.published},
            {"frozen", count_elements(model.llama()) + count_elements(model.tower())},
            {"lengths", Json::array()}};
-  for (int64_t length : options.lengths) {
-    const PlannedWork step = planned.train_step(size_of_step(options, length));
+  for (const auto& [size, share] : steps) {
+    const int64_t length = size.length;
+    const PlannedWork step = planned.train_step(size);
     const PlannedModel::Inference inference = planned.inference(options.samples, length);
     Json train = work_of(step, options.rates);
     train["parts"] = parts_of(step, options.rates);
@@ -111,6 +154,9 @@ Json planned_row(const Method& method, const CompareOptions& options) {
                               {"images", work_of(inference.images, options.rates)},
                               {"first_token", work_of(inference.first_token, options.rates)},
                               {"next_token", work_of(inference.next_token, options.rates)}});
+    if (options.counts)
+      row["lengths"].back().update(
+          {{"supervised", size.supervised}, {"pictures", size.pictures}, {"share", share}});
   }
   return row;
 }
@@ -152,7 +198,7 @@ class Running {
   }
 
   void step(const StepSize& size, Times& times) {
-    if (!step_ || size_.length != size.length) {
+    if (!step_ || !(size_ == size)) {
       step_.reset();
       initialise(*model_, 1);  // a trainer took the parameters over
       model_->move_to(device_);
@@ -213,7 +259,7 @@ bool fits(Json& row, const CompareOptions& options) {
 }
 
 void measure_rows(Json& rows, const std::vector<Method>& methods, const CompareOptions& options,
-                  const std::function<void(const std::string&)>& progress) {
+                  const std::vector<Step>& steps, const std::function<void(const std::string&)>& progress) {
   std::vector<std::pair<Json*, std::unique_ptr<Running>>> running;
   Running* shared = nullptr;
   for (size_t i = 0; i < methods.size(); ++i) {
@@ -222,19 +268,29 @@ void measure_rows(Json& rows, const std::vector<Method>& methods, const CompareO
     running.emplace_back(&rows[i], std::make_unique<Running>(methods[i], options, shared));
     if (!shared && !methods[i].tuned) shared = running.back().second.get();
   }
-  for (size_t l = 0; l < options.lengths.size(); ++l) {
+  for (size_t l = 0; l < steps.size(); ++l) {
+    const StepSize& size = steps[l].size;
     std::vector<Running::Times> times(running.size());
     for (int round = 0; round < options.rounds; ++round)
       for (size_t i = 0; i < running.size(); ++i) {
-        if (i == 0)
-          progress(concat(options.lengths[l], " tokens, round ", round + 1, " of ", options.rounds));
-        running[i].second->step(size_of_step(options, options.lengths[l]), times[i]);
-        running[i].second->infer(options.samples, options.lengths[l], times[i]);
+        if (i == 0) progress(concat(size.length, " tokens, round ", round + 1, " of ", options.rounds));
+        running[i].second->step(size, times[i]);
+        running[i].second->infer(options.samples, size.length, times[i]);
       }
     for (size_t i = 0; i < running.size(); ++i)
       for (const auto& [what, seconds] : times[i])
         (*running[i].first)["lengths"][l][what]["measured_s"] = spread(seconds);
   }
+}
+
+void add_ratios(Json& own, const Json& other) {
+  for (const char* what : {"floor", "forecast"}) {
+    const std::string time = concat(what, "_s");
+    own[concat("ratio_", what)] = other[time].get<double>() / own[time].get<double>();
+  }
+  if (own.contains("measured_s") && other.contains("measured_s"))
+    own["ratio_measured"] =
+        other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();
 }
 
 // Ratios of the reference's training time to that of every row with the same language model.
@@ -243,17 +299,10 @@ void add_ratios(Json& rows, const std::vector<Method>& methods) {
     if (!methods[r].name.starts_with(kReference) || rows[r].contains("failed")) continue;
     for (size_t i = 0; i < methods.size(); ++i) {
       if (rows[i].contains("failed") || !(methods[i].llama == methods[r].llama)) continue;
-      for (size_t l = 0; l < rows[i]["lengths"].size(); ++l) {
-        Json& own = rows[i]["lengths"][l]["train"];
-        const Json& other = rows[r]["lengths"][l]["train"];
-        for (const char* what : {"floor", "forecast"}) {
-          const std::string time = concat(what, "_s");
-          own[concat("ratio_", what)] = other[time].get<double>() / own[time].get<double>();
-        }
-        if (own.contains("measured_s") && other.contains("measured_s"))
-          own["ratio_measured"] =
-              other["measured_s"]["median"].get<double>() / own["measured_s"]["median"].get<double>();
-      }
+      for (size_t l = 0; l < rows[i]["lengths"].size(); ++l)
+        add_ratios(rows[i]["lengths"][l]["train"], rows[r]["lengths"][l]["train"]);
+      if (rows[i].contains("expected"))
+        add_ratios(rows[i]["expected"]["train"], rows[r]["expected"]["train"]);
     }
   }
 }
@@ -270,17 +319,19 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
   require<ConfigError>(
       options.shape.empty() || options.shape == "7b" || options.shape == "13b" || options.shape == "toy",
       "compare: shape: wanted 7b, 13b or toy, found '", printable(options.shape), "'");
-  for (int64_t length : options.lengths)
-    require<ConfigError>(length > options.supervised, "compare: a text of ", length, " tokens cannot have ",
-                         options.supervised, " labelled ones");
+  const std::vector<Step> steps = steps_of(options);
+  std::vector<int64_t> lengths;
+  for (const Step& step : steps) lengths.push_back(step.size.length);
   Json result{{"version", 1},
               {"what", "compare"},
               {"shape", options.shape.empty() ? "as the presets say" : options.shape},
               {"layers", options.layers},
               {"samples", options.samples},
               {"supervised", options.supervised},
-              {"lengths", options.lengths},
+              {"lengths", lengths},
               {"machine", options.machine}};
+  if (options.counts)
+    result["counted"] = {{"texts", options.counts->samples()}, {"tokenizer", options.counts->tokenizer}};
   if (options.device) {
     progress("rates of the machine");
     result["measured_on"] = concat(*options.device);
@@ -298,12 +349,15 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
     methods.push_back(method_of(preset, options));
     progress(concat("plan of ", methods.back().name));
     try {
-      rows.push_back(planned_row(methods.back(), options));
+      rows.push_back(planned_row(methods.back(), options, steps));
     } catch (const ConfigError& error) {
       rows.push_back({{"name", methods.back().name}, {"failed", error.what()}});
     }
   }
-  if (options.device) measure_rows(rows, methods, options, progress);
+  if (options.device) measure_rows(rows, methods, options, steps, progress);
+  if (options.counts)
+    for (Json& row : rows)
+      if (!row.contains("failed")) row["expected"] = expected(row["lengths"]);
   add_ratios(rows, methods);
   result["rows"] = std::move(rows);
   return result;

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "bench/compare.h"
+#include "core/io/file.h"
 
 namespace dehvf {
 namespace {
@@ -50,6 +51,7 @@ TextTable by_length(const Json& result, const std::string& title,
                     const std::function<std::string(const Json& at)>& cell) {
   TextTable table{title, {"method", "trained"}, {}};
   for (const Json& length : result["lengths"]) table.head.push_back(concat(length.get<int64_t>(), " tokens"));
+  if (result.contains("counted")) table.head.push_back("expected");
   for (const Json& row : result["rows"]) {
     std::vector<std::string> cells{row["name"]};
     if (row.contains("failed")) {
@@ -57,6 +59,7 @@ TextTable by_length(const Json& result, const std::string& title,
     } else {
       cells.push_back(rounded(1e-6 * row["trained"].get<double>()) + " M");
       for (const Json& at : row["lengths"]) cells.push_back(cell(at));
+      if (row.contains("expected")) cells.push_back(cell(row["expected"]));
     }
     cells.resize(table.head.size());
     table.rows.push_back(std::move(cells));
@@ -93,14 +96,20 @@ std::string compare_csv(const Json& result) {
 }
 
 std::string compare_caption(const Json& result) {
+  std::string texts = " texts with a picture each";
+  if (result.contains("counted"))
+    texts =
+        concat(" texts a step, as long as those of each fifth of ", result["counted"]["texts"].get<int64_t>(),
+               " counted ones (by ", printable(result["counted"]["tokenizer"].get<std::string>(), 120),
+               "), with its share of pictures in training and one each in inference");
   return concat(
       result.contains("measured_on")
           ? concat("Measured on ", result["measured_on"].get<std::string>(), ", medians of rounds in turns")
           : concat("Predicted for ", result["machine"].get<std::string>(), ", not measured"),
       ": products at ", rounded(result["rates"]["tflop_s"]), " TFLOP/s, copies at ",
       rounded(result["rates"]["copy_gb_s"]), " GB/s, a kernel ", rounded(result["rates"]["launch_us"]),
-      " us at least; ", result["shape"].get<std::string>(), ", ", result["samples"].get<int64_t>(),
-      " texts with a picture each, ", result["dtype"].get<std::string>(), ".");
+      " us at least; ", result["shape"].get<std::string>(), ", ", result["samples"].get<int64_t>(), texts,
+      ", ", result["dtype"].get<std::string>(), ".");
 }
 
 std::vector<TextTable> compare_tables(const Json& result) {

@@ -1,7 +1,9 @@
 // dehvf compare: what the methods of the papers cost on one engine, side by side.
 #include "bench/compare.h"
 
+#include <charconv>
 #include <cstdio>
+#include <sstream>
 
 #include "cli/assets.h"
 #include "cli/command.h"
@@ -13,9 +15,11 @@
 namespace dehvf::cli {
 namespace {
 
+constexpr int64_t kMostTokens = 1 << 20;
+
 struct Options {
   CompareOptions compare;
-  std::string device = "none", machine = "h200";
+  std::string lengths, device = "none", machine = "h200";
   bool recompute = false, json = false;
   std::filesystem::path out;
 };
@@ -28,9 +32,28 @@ std::vector<std::filesystem::path> shipped_presets() {
   return presets;
 }
 
+std::vector<int64_t> numbers_in(const std::string& text) {
+  std::vector<int64_t> numbers;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    require<ConfigError>(
+        error == std::errc() && end == part.data() + part.size() && number > 0 && number <= kMostTokens,
+        "compare: --lengths: wanted tokens such as 32,64 (at most ", kMostTokens,
+        ") or a file that is there, found '", printable(text, 80), "'");
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
 void compare(const Options& options) {
   CompareOptions compare = options.compare;
   if (compare.presets.empty()) compare.presets = shipped_presets();
+  if (std::filesystem::exists(options.lengths))
+    compare.counts = read_length_counts(options.lengths);
+  else if (!options.lengths.empty())
+    compare.lengths = numbers_in(options.lengths);
   if (options.recompute) compare.mode = SegmentMode::recompute;
   if (options.device != "none") compare.device = chosen_device(options.device);
   compare.rates = machine_named(options.machine);
@@ -66,10 +89,9 @@ void add_compare(CLI::App& program, Action& chosen) {
                       "7b, 13b or toy for all; the models that each preset names if not given");
   command->add_option("--layers", compare_options.layers, "only so many of the language model's blocks")
       ->check(CLI::PositiveNumber);
-  command->add_option("--lengths", compare_options.lengths, "tokens of a text, separated by commas")
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command->add_option("--lengths", options->lengths,
+                      "tokens of a text, separated by commas, 32 to 1024 if not given; or a file of `dehvf "
+                      "inspect DATA --lengths-out FILE`, for what to expect of that data");
   command->add_option("--samples", compare_options.samples, "texts of a step, each with a picture")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -7,6 +7,7 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "data/length_buckets.h"
+#include "data/length_counts.h"
 #include "data/scienceqa.h"
 #include "models/llama_config.h"
 #include "models/tokenizer.h"
@@ -105,7 +106,21 @@ int64_t words_in(const std::string& text) {
   return count;
 }
 
-Json inspect_scienceqa(const fs::path& path, const fs::path& model) {
+// Of the examples that training would make of all problems.
+LengthCounts counts_of(const ScienceQa& data, const fs::path& model, const Tokenizer& tokenizer) {
+  LengthCounts result{.tokenizer = concat(fs::absolute(model).lexically_normal().filename().string(), ", ",
+                                          tokenizer.kind(), " of ", tokenizer.vocab_size())};
+  for (const Problem& problem : data.problems()) {
+    const Example example = training_example(problem, tokenizer, {});
+    const auto labelled = std::ranges::count_if(example.labels, [](int32_t l) { return l != kIgnored; });
+    ++result.counts[{int64_t(example.tokens.size()), labelled, !problem.image.empty()}];
+  }
+  return result;
+}
+
+Json inspect_scienceqa(const fs::path& path, const fs::path& model, const fs::path& lengths_out) {
+  require<ConfigError>(lengths_out.empty() || !model.empty(),
+                       "inspect: --lengths-out counts tokens; name the folder of a tokenizer by --model");
   const ScienceQa data(path);
   const auto tokenizer = model.empty() ? nullptr : open_tokenizer(model);
   std::map<std::string, int64_t> splits;
@@ -120,6 +135,7 @@ Json inspect_scienceqa(const fs::path& path, const fs::path& model) {
     lengths.push_back(tokenizer ? int64_t(tokenizer->encode(prompt, tokenizer->bos() >= 0).size())
                                 : words_in(prompt));
   }
+  if (!lengths_out.empty()) write_length_counts(lengths_out, counts_of(data, model, *tokenizer));
   const auto missing = data.missing_images(ids);
   Json result{{"kind", "ScienceQA folder"},     {"path", path.string()},
               {"problems", ids.size()},         {"splits", splits},
@@ -147,12 +163,14 @@ void print(const Json& result) {
 }
 
 struct Inspect {
-  fs::path path, model;
+  fs::path path, model, lengths_out;
   bool json = false;
 
   Json look() const {
     require<IoError>(fs::exists(path), path.string(), ": no such file or folder");
-    if (fs::exists(path / "problems.json")) return inspect_scienceqa(path, model);
+    if (fs::exists(path / "problems.json")) return inspect_scienceqa(path, model, lengths_out);
+    require<ConfigError>(lengths_out.empty(), path.string(),
+                         ": --lengths-out is for data; wanted a ScienceQA folder");
     if (fs::exists(path / "adapter_config.json")) return inspect_adapter(path);
     return inspect_weights(path);
   }
@@ -176,6 +194,8 @@ void add_inspect(CLI::App& program, Action& chosen) {
       "example: dehvf inspect my_data --model llama");
   command->add_option("path", options->path, "file or folder")->required();
   command->add_option("--model", options->model, "folder whose tokenizer counts ScienceQA's prompts");
+  command->add_option("--lengths-out", options->lengths_out,
+                      "JSON file: how long ScienceQA's texts are in tokens, for `dehvf compare --lengths`");
   command->add_flag("--json", options->json, "one JSON object on one line");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

@@ -1,6 +1,7 @@
 #include "models/published_shapes.h"
 
 #include <map>
+#include <utility>
 
 #include "core/io/file.h"
 
@@ -24,8 +25,14 @@ LlamaConfig published_llama(const std::string& name) {
 VisionConfig published_tower(const std::string& name) {
   VisionConfig wide = clip_l14();
   wide.image = 336;
-  return named<VisionConfig>(
-      "tower", {{"clip-vit-large-patch14", clip_l14()}, {"clip-vit-large-patch14-336", wide}}, name);
+  VisionConfig dinov2 = dinov2_l14();  // is given smaller pictures than it was trained on
+  dinov2.stored_image = std::exchange(dinov2.image, 224);
+  return named<VisionConfig>("tower",
+                             {{"clip-vit-large-patch14", clip_l14()},
+                              {"clip-vit-large-patch14-336", wide},
+                              {"dinov2-large", dinov2},
+                              {"siglip-so400m-patch14-384", siglip_so400m()}},
+                             name);
 }
 
 }  // namespace dehvf

@@ -8,7 +8,8 @@
 
 namespace dehvf {
 
-LlamaConfig published_llama(const std::string& name);   // llama-7b, llama-13b; throws ConfigError naming them
-VisionConfig published_tower(const std::string& name);  // clip-vit-large-patch14, ...-336; the same
+LlamaConfig published_llama(const std::string& name);  // llama-7b, llama-13b; throws ConfigError naming them
+/// clip-vit-large-patch14, ...-336, dinov2-large, siglip-so400m-patch14-384; the same.
+VisionConfig published_tower(const std::string& name);
 
 }  // namespace dehvf

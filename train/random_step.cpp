@@ -9,7 +9,8 @@ std::vector<Example> random_examples(const StepSize& size, int64_t vocab) {
   std::vector<Example> examples;
   Random random(3);
   for (int64_t s = 0; s < size.samples; ++s) {
-    Example example{.image = int32_t(s), .id = s};
+    const bool sees = size.pictures < 0 || s < size.pictures;
+    Example example{.image = sees ? int32_t(s) : -1, .id = s};
     for (int64_t p = 0; p < size.length; ++p) {
       const auto token = int32_t(random.below(uint64_t(vocab)));
       example.tokens.push_back(token);

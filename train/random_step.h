@@ -7,11 +7,13 @@
 
 namespace dehvf {
 
-/// Samples of equal length, each with a picture of its own where the operator looks at any; the last
-/// `supervised` tokens of each are labelled.
+/// Samples of equal length; the first `pictures` of them, or all for -1, have a picture of their own where
+/// the operator looks at any; the last `supervised` tokens of each are labelled.
 struct StepSize {
   int64_t samples = 4, length = 512, supervised = 8;
   SegmentMode mode = SegmentMode::keep;
+  int64_t pictures = -1;
+  bool operator==(const StepSize&) const = default;
 };
 
 class RandomStep {

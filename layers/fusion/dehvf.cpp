@@ -19,7 +19,8 @@ class Dehvf : public FusionOperator {
   Dehvf(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes), memory_(shapes, VisualMemoryConfig::read(shapes, config)) {
     static const std::string kWeights[] = {"dynamic", "learned", "mean"},
-                             kMappings[] = {"aligned", "reversed", "random"}, kNorms[] = {"post", "raw"};
+                             kMappings[] = {"aligned", "reversed", "random"}, kNorms[] = {"post", "raw"},
+                             kFusers[] = {"shared", "per_group"};
     groups_ = int(config.integer("groups", 4, 1, shapes.tower_layers));
     per_group_ = shapes.tower_layers / groups_;
     positions_ = int(config.integer("positions", 2, 1, 2));
@@ -38,7 +39,8 @@ class Dehvf : public FusionOperator {
                             .width = config.integer("width", 64, 1, 1 << 14),
                             .heads = int(config.integer("heads", 4, 1, 64)),
                             .blocks = int(config.integer("blocks", 4, 1, 64)),
-                            .tower_width = shapes.tower_width};
+                            .tower_width = shapes.tower_width,
+                            .per_group = config.choice("fuser", "shared", kFusers) == "per_group"};
     require<ConfigError>(fuser.width % fuser.heads == 0, "fusion.width: ", fuser.width,
                          " does not divide into ", fuser.heads, " heads");
     fuser_ = std::make_unique<Fuser>(fuser);

@@ -17,6 +17,7 @@ struct FuserConfig {
   int64_t width;              // r
   int heads, blocks;
   int64_t tower_width;
+  bool per_group = false;  // a network for each group, behind the one of the embeddings
 };
 
 /// The group of levels that a layer listens to: floor(layer * groups / layers).
@@ -46,16 +47,27 @@ class Fuser : public Module {
     Linear up, down;
     LayerNorm mlp_norm;
   };
+  // Embeddings [queries, t] and keys [levels, r] -> logits [queries, levels per group]; `spans` say which
+  // queries look at which keys.
+  struct Network : Module {
+    explicit Network(const FuserConfig& config);
+    void describe(Describer& describer) override;
+    Variable operator()(const Variable& embedded, const Variable& keys, const Tensor& spans) const;
+    int64_t head_dim;
+    Linear query, keys;
+    std::vector<std::unique_ptr<Block>> blocks;
+    Linear weights;
+  };
 
-  Variable from_keys(const Variable& keys, std::span<const int> group_for) const;
+  Variable shared(const Variable& keys, std::span<const int> group_for) const;
+  Variable by_group(const Variable& class_tokens, std::span<const int> group_for) const;
   std::vector<Variable> behind_keys() const;  // the parameters as core/ops/fuser.h wants them
-  Variable queries(int64_t images) const;     // [images * layers * positions, width]
+  Variable embedded() const;                  // [layers * positions, t]
 
   FuserConfig config_;
   Parameter layer_embedding_, position_embedding_;
-  Linear embed_hidden_, embed_out_, query_, keys_;
-  std::vector<std::unique_ptr<Block>> blocks_;
-  Linear weights_;
+  Linear embed_hidden_, embed_out_;
+  std::vector<std::unique_ptr<Network>> networks_;  // one, or one a group
 };
 
 }  // namespace dehvf

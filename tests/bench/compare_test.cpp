@@ -63,9 +63,38 @@ TEST(Compare, PlansEveryPresetAtItsOwnSize) {
   EXPECT_NEAR(dehvf["trained"], 4068806, 0);
   EXPECT_DOUBLE_EQ(row_of(result, "llava-lora-7b")["lengths"][0]["train"]["ratio_floor"], 1);
   EXPECT_GT(dehvf["lengths"][0]["train"]["ratio_floor"], dehvf["lengths"][1]["train"]["ratio_floor"]);
-  EXPECT_FALSE(row_of(result, "dehvf-13b")["lengths"][0]["train"].contains("ratio_floor"))
-      << "none of its size";
+  EXPECT_DOUBLE_EQ(row_of(result, "llava-lora-13b")["lengths"][0]["train"]["ratio_floor"], 1);
+  EXPECT_GT(row_of(result, "dehvf-13b")["lengths"][0]["train"]["ratio_floor"], 1);
   EXPECT_THAT(compare_markdown(result), HasSubstr("Predicted for h200, not measured"));
+}
+
+TEST(Compare, ExpectsOfADataSetTheMeanOfItsFifths) {
+  CompareOptions given = options("");
+  given.presets = {papers() / "dehvf-7b.yaml", papers() / "llava-lora-7b.yaml"};
+  given.layers = 2;
+  given.counts = LengthCounts{.tokenizer = "words", .counts = {{{40, 8, false}, 3}, {{64, 8, true}, 2}}};
+  const Json result = compared(given);
+  EXPECT_EQ(result["lengths"], Json({40, 64}));
+  EXPECT_EQ(result["counted"]["texts"], 5);
+  CompareOptions fixed = given;
+  fixed.counts.reset();
+  fixed.lengths = {40, 64};
+  const Json all_seen = compared(fixed);
+  for (size_t r = 0; r < 2; ++r) {
+    const Json& row = result["rows"][r];
+    const Json &text = row["lengths"][0]["train"], &seen = row["lengths"][1]["train"];
+    EXPECT_EQ(seen, all_seen["rows"][r]["lengths"][1]["train"]) << row["name"];
+    EXPECT_LT(text["flops"], all_seen["rows"][r]["lengths"][0]["train"]["flops"]) << "no pictures";
+    const Json& expected = row["expected"]["train"];
+    EXPECT_NEAR(expected["forecast_s"].get<double>(),
+                0.6 * text["forecast_s"].get<double>() + 0.4 * seen["forecast_s"].get<double>(), 1e-9);
+    EXPECT_EQ(expected["peak_bytes"], seen["peak_bytes"]);
+  }
+  const Json& own = result["rows"][0]["expected"]["train"];
+  const Json& reference = result["rows"][1]["expected"]["train"];
+  EXPECT_DOUBLE_EQ(own["ratio_forecast"].get<double>(),
+                   reference["forecast_s"].get<double>() / own["forecast_s"].get<double>());
+  EXPECT_THAT(compare_markdown(result), HasSubstr("| 40 tokens | 64 tokens | expected |"));
 }
 
 TEST(Compare, MeasuresEveryPresetAtToySize) {

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../data/scienceqa_folder.h"
 #include "cli/commands.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "data/length_counts.h"
 #include "support/golden.h"
 #include "support/message.h"
 #include "support/temporary_folder.h"
@@ -59,6 +61,36 @@ TEST(CompareCommand, WritesAPageAndTables) {
   EXPECT_THAT(read_file(folder / "out/compare.html", 1 << 22), HasSubstr("Predicted for h200, not measured"));
   EXPECT_EQ(read_json(folder / "out/compare.json")["rows"].size(), 2u);
   EXPECT_THAT(read_file(folder / "out/compare.csv"), HasSubstr("dehvf-7b,dehvf,4068806,"));
+}
+
+TEST(CompareCommand, RefusesLengthsThatAreNeitherNumbersNorAFile) {
+  for (const char* lengths : {"64,x", "lengths.json", "0", "64,-1", "99999999999999999999"})
+    EXPECT_THAT(message_of<ConfigError>([&] {
+                  run_command(add_compare, {"compare", preset("dehvf-7b"), concat("--lengths=", lengths)});
+                }),
+                HasSubstr("or a file that is there, found"))
+        << lengths;
+}
+
+TEST(InspectCommand, CountsLengthsForACompare) {
+  const ScienceQaFolder data;
+  const TemporaryFolder folder;
+  const std::string counts = (folder / "lengths.json").string(), toy = DEHVF_SOURCE_DIR "/examples/toy/llama";
+  const auto inspect = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"inspect", data.write().string(), "--lengths-out", counts});
+    return run_command(add_inspect, words);
+  };
+  EXPECT_THAT(message_of<ConfigError>([&] { inspect({}); }), HasSubstr("name the folder of a tokenizer"));
+  EXPECT_FALSE(std::filesystem::exists(counts));
+  inspect({"--model", toy});
+  const LengthCounts read = read_length_counts(counts);
+  EXPECT_EQ(read.samples(), 20);
+  int64_t pictures = 0;
+  for (const auto& [text, count] : read.counts) pictures += text.picture ? count : 0;
+  EXPECT_EQ(pictures, 9);
+  const std::string said = run_command(
+      add_compare, {"compare", preset("dehvf-7b"), "--shape", "toy", "--layers", "1", "--lengths", counts});
+  EXPECT_THAT(said, HasSubstr("of 20 counted ones (by llama, byte-level bpe of "));
 }
 
 }  // namespace

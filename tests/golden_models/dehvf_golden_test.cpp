@@ -65,6 +65,34 @@ TEST_P(DehvfGolden, DehvfInFloat) {
   check_gradients(f, SegmentMode::keep, 2e-4, DType::f32);
 }
 
+// With the same values for each group it is the shared fuser, and their gradients add up to its.
+TEST_P(DehvfGolden, AFuserForEachGroup) {
+  auto options = dehvf_options(GetParam());
+  options["fuser"] = "per_group";
+  FusedFixture f("dehvf/dehvf", "dehvf", options, DType::f64, {.rank = 3, .scale = 0.1, .dropout = 0}, 2);
+  check_states(f, 1e-11);
+  const Vision vision = f.model.see(f.model.look(f.pixels));
+  const Variable embeddings(cast(f.expected.at("embeddings"), DType::f64));
+  const TextPlan plan = f.model.plan(f.batch, f.labelled.rows);
+  const Variable losses =
+      f.model.llama().losses(f.model.llama().forward(plan, embeddings, vision, {}), f.labelled.targets);
+  backward(scale(sum_all(losses), 1.0 / double(f.labelled.targets.count())));
+  std::map<std::string, Variable> found;
+  for (const auto& [path, parameter] : trainable_of(f.model)) found.emplace(path, parameter->variable());
+  int checked = 0;
+  for (const auto& [path, first] : found) {
+    if (!path.starts_with("fuser.0.")) continue;
+    const Tensor second = found.at("fuser.1" + path.substr(7)).grad();
+    const bool zero = path.ends_with(".k.bias");  // by theory
+    if (!zero) EXPECT_GT(relative_error(first.grad(), second, 1e-6), 1e-3) << path << ": each has its own";
+    const Tensor sum = add(Variable(first.grad()), Variable(second)).value();
+    EXPECT_LT(relative_error(sum, f.expected.at("grad.fuser" + path.substr(7)), zero ? 1e-3 : 1e-6), 1e-9)
+        << path;
+    ++checked;
+  }
+  EXPECT_GT(checked, 30);
+}
+
 TEST_P(DehvfGolden, MemVpStatesInDouble) {
   FusedFixture f("dehvf/memvp", "memvp", memvp_options(GetParam()), DType::f64);
   check_states(f, 1e-11);

@@ -22,10 +22,23 @@ inline std::vector<std::vector<int32_t>> cut(const std::vector<int32_t>& flat,
   return parts;
 }
 
+/// The shared fuser's tensors under the names of each group's.
+inline Tensors with_fuser_of_groups(const Tensors& given, int groups) {
+  Tensors result;
+  for (const auto& [name, tensor] : given)
+    if (!name.starts_with("fuser."))
+      result.emplace(name, tensor);
+    else
+      for (int group = 0; group < groups; ++group)
+        result.emplace(concat("fuser.", group, name.substr(5)), tensor);
+  return result;
+}
+
 /// A model of the folders in dehvf/ joined by an operator, and the batch of `name`_expected.
 struct FusedFixture {
   FusedFixture(const std::string& name, const std::string& fusion, std::map<std::string, std::string> config,
-               DType dtype, const TowerAdapterConfig& adapters = {.rank = 3, .scale = 0.1, .dropout = 0})
+               DType dtype, const TowerAdapterConfig& adapters = {.rank = 3, .scale = 0.1, .dropout = 0},
+               int fusers = 0)
       : expected(load_safetensors(golden(name + "_expected.safetensors"))),
         model(fused_llama_config(), read_vision_config(golden("dehvf/tower")),
               {.fusion = fusion,
@@ -34,7 +47,8 @@ struct FusedFixture {
                .adapters = adapters}) {
     load_from(model.llama(), load_safetensors(golden("dehvf/llama/model.safetensors")), dtype, false);
     load_from(model.tower(), load_safetensors(golden("dehvf/tower/model.safetensors")), dtype, false);
-    load_from(model, load_safetensors(golden(name + ".safetensors")), dtype, true);
+    const Tensors adapter = load_safetensors(golden(name + ".safetensors"));
+    load_from(model, fusers > 0 ? with_fuser_of_groups(adapter, fusers) : adapter, dtype, true);
     const auto lengths = integers<int64_t>(expected.at("lengths"));
     std::vector<int32_t> image_of;
     if (expected.contains("image_of"))

@@ -34,6 +34,13 @@ TEST(ParameterCount, Dehvf) {
   EXPECT_EQ(cost_of(llama_13b(), "dehvf", {{"slots", "400"}}).published, 5'675'974);
 }
 
+TEST(ParameterCount, AFuserForEachGroup) {
+  EXPECT_EQ(cost_of(llama_7b(), "dehvf", {{"slots", "320"}, {"fuser", "per_group"}}).published,
+            4'068'806 + 3 * 171'014);
+  EXPECT_EQ(cost_of(llama_13b(), "dehvf", {{"slots", "400"}, {"fuser", "per_group"}}).published,
+            5'675'974 + 3 * 171'014);
+}
+
 TEST(ParameterCount, MeanWeightsHaveNoFuser) {
   FusedModel mean(llama_7b(), clip_l14(),
                   {.fusion = "dehvf", .config = FusionConfig({{"weights", "mean"}, {"slots", "320"}})});

@@ -7,6 +7,7 @@
 
 #include "core/io/file.h"
 #include "models/fused_model.h"
+#include "models/published_shapes.h"
 #include "support/message.h"
 #include "train/memory_need.h"
 #include "train/run_config.h"
@@ -34,13 +35,9 @@ bool there(const RunConfig& config) {
 }
 
 FusedModel make(const RunConfig& config) {
-  const std::map<std::string, LlamaConfig> models{{"llama-7b", llama_7b()}, {"llama-13b", llama_13b()}};
-  VisionConfig wide = clip_l14();
-  wide.image = 336;
-  const std::map<std::string, VisionConfig> towers{
-      {"", clip_l14()}, {"clip-vit-large-patch14", clip_l14()}, {"clip-vit-large-patch14-336", wide}};
-  return {models.at(config.model),
-          towers.at(config.tower),
+  const std::string tower = config.tower.empty() ? "clip-vit-large-patch14" : config.tower.string();
+  return {published_llama(config.model.string()),
+          published_tower(tower),
           {.fusion = config.fusion,
            .config = FusionConfig(config.fusion_options),
            .tower_adapters = config.tower_adapters,

@@ -3,6 +3,7 @@
 
 #include "core/io/file.h"
 #include "models/fused_model.h"
+#include "models/published_shapes.h"
 #include "support/message.h"
 #include "support/temporary_folder.h"
 #include "train/run_config.h"
@@ -23,10 +24,11 @@ TEST(Presets, AreRunsOfKnownKeysAndOperators) {
   for (const fs::path& path : presets()) {
     SCOPED_TRACE(path);
     const RunConfig run = read_run_config(path, {});
-    VisionConfig tower = path.filename().string().starts_with("toy")
-                             ? VisionConfig{.layers = 8, .patch = 8, .image = 32}
-                             : clip_l14();
-    if (run.tower.string().ends_with("-336")) tower.image = 336;
+    const bool small = path.filename().string().starts_with("toy"),
+               named = path.parent_path().filename() != "configs";
+    const VisionConfig tower = small ? VisionConfig{.layers = 8, .patch = 8, .image = 32}
+                               : named && !run.tower.empty() ? published_tower(run.tower.string())
+                                                             : clip_l14();
     FusionConfig config(run.fusion_options);
     EXPECT_NO_THROW(make_fusion(run.fusion, fusion_shapes(llama_7b(), tower), config));
     if (path.parent_path().filename() != "configs") EXPECT_EQ(run.out.filename(), path.stem());

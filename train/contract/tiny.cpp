@@ -18,10 +18,10 @@ const std::map<std::string, std::string> kSizes{
 
 // What a key may be set to instead: each is a case of its own.
 const std::vector<std::pair<std::string, std::string>> kVariants{
-    {"rows", "materialised"}, {"weights", "mean"},     {"weights", "learned"}, {"mapping", "random"},
-    {"positions", "1"},       {"mapping", "reversed"}, {"level_norm", "raw"},  {"projector", "linear"},
-    {"place", "front"},       {"place", "behind_bos"}, {"cross_every", "1"},   {"of", "dehvf"},
-    {"version", "2"},         {"class_token", "false"}};
+    {"rows", "materialised"}, {"weights", "mean"},      {"weights", "learned"}, {"mapping", "random"},
+    {"positions", "1"},       {"mapping", "reversed"},  {"level_norm", "raw"},  {"projector", "linear"},
+    {"place", "front"},       {"place", "behind_bos"},  {"cross_every", "1"},   {"of", "dehvf"},
+    {"version", "2"},         {"class_token", "false"}, {"fuser", "per_group"}};
 
 // What of the language model is trained beside an operator, and other adapters in the tower: each is a case
 // of its own.

@@ -76,10 +76,8 @@ void Fuser::Network::describe(Describer& describer) {
   describer.child("weights", weights);
 }
 
-Variable Fuser::Network::operator()(const Variable& embedded, const Variable& levels,
-                                    const Tensor& spans) const {
+Variable Fuser::Network::operator()(Variable q, const Variable& levels, const Tensor& spans) const {
   const AttentionOptions options{.causal = false, .scale = 1 / std::sqrt(double(head_dim))};
-  Variable q = query(embedded);
   for (const auto& block : blocks) {
     const auto by_head = [&](const Variable& x) {
       return reshape(x, {x.shape()[0], x.shape()[1] / head_dim, head_dim});
@@ -165,9 +163,10 @@ Variable Fuser::shared(const Variable& keys, std::span<const int> group_for) con
   const int64_t images = keys.shape()[0], queries = int64_t(config_.layers) * config_.positions;
   std::vector<int32_t> repeat;
   for (int64_t i = 0; i < images * queries; ++i) repeat.push_back(int32_t(i % queries));
-  const Variable logits = (*networks_[0])(gather_rows(embedded(), tensor_of(repeat, keys.device())),
-                                          reshape(keys, {images * config_.levels, config_.width}),
-                                          make_spans(config_, images, group_for, keys.device()));
+  const Network& network = *networks_[0];
+  const Variable logits = network(gather_rows(network.query(embedded()), tensor_of(repeat, keys.device())),
+                                  reshape(keys, {images * config_.levels, config_.width}),
+                                  make_spans(config_, images, group_for, keys.device()));
   return softmax(reshape(logits, {images, queries, config_.levels / config_.groups}));
 }
 
@@ -190,12 +189,16 @@ Variable Fuser::by_group(const Variable& class_tokens, std::span<const int> grou
     for (int64_t image = 0; image < images; ++image) {
       spans.insert(spans.end(), {int32_t(asked.size()), int32_t(of_group.size()), int32_t(looked_at.size()),
                                  int32_t(per_group)});
-      for (int32_t q : of_group) asked.push_back(q), place[size_t(image * queries + q)] = placed++;
+      for (size_t i = 0; i < of_group.size(); ++i) {
+        asked.push_back(int32_t(i));
+        place[size_t(image * queries + of_group[i])] = placed++;
+      }
       for (int64_t i = 0; i < per_group; ++i)
         looked_at.push_back(int32_t(image * config_.levels + group * per_group + i));
     }
     const Network& network = *networks_[size_t(group)];
-    logits.push_back(network(gather_rows(embeddings, tensor_of(asked, device)),
+    const Variable q = network.query(gather_rows(embeddings, tensor_of(of_group, device)));
+    logits.push_back(network(gather_rows(q, tensor_of(asked, device)),
                              network.keys(gather_rows(levels, tensor_of(looked_at, device))),
                              tensor_of(spans, device).reshape({images, 4})));
   }

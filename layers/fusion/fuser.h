@@ -47,12 +47,12 @@ class Fuser : public Module {
     Linear up, down;
     LayerNorm mlp_norm;
   };
-  // Embeddings [queries, t] and keys [levels, r] -> logits [queries, levels per group]; `spans` say which
-  // queries look at which keys.
+  // Queries and keys [.., r] -> logits [queries, levels per group]; `spans` say which queries look at which
+  // keys.
   struct Network : Module {
     explicit Network(const FuserConfig& config);
     void describe(Describer& describer) override;
-    Variable operator()(const Variable& embedded, const Variable& keys, const Tensor& spans) const;
+    Variable operator()(Variable q, const Variable& keys, const Tensor& spans) const;
     int64_t head_dim;
     Linear query, keys;
     std::vector<std::unique_ptr<Block>> blocks;

@@ -7,10 +7,8 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/variants.h"
-#include "data/scorers/answer_extraction.h"
 #include "data/scorers/interval.h"
 #include "data/scorers/paired.h"
-#include "data/scorers/scienceqa_score.h"
 #include "train/run.h"
 
 namespace dehvf::cli {
@@ -19,55 +17,62 @@ namespace {
 // One evaluation of the split.
 struct Row {
   Show show = Show::own;
-  ScienceQaScore score;
-  std::vector<double> right;  // of each problem with a picture, 1 or 0
+  Score score;
+  std::vector<double> seeing;  // the scores of the questions with a picture
 };
 
-// Tokens that an answer may take; those of the published evaluations where there are such.
-int64_t answer_tokens(PromptFormat format, std::span<const Question> questions) {
-  size_t longest = 1;
-  for (const Question& question : questions)
-    for (const auto& choice : question.choices) longest = std::max(longest, choice.size());
-  switch (format) {
-    case PromptFormat::qcm_a:
-      return 1;
-    case PromptFormat::qcm_ale:
-      return 64;
-    case PromptFormat::qcm_lea:
-      return 1024;
-    default:
-      return int64_t(longest) + 1;
+std::vector<double> with_picture(const Exam& exam, const Score& score) {
+  std::vector<double> seeing;
+  for (size_t i = 0; i < score.samples.size(); ++i)
+    if (exam.questions[i].image >= 0) seeing.push_back(score.samples[i]);
+  return seeing;
+}
+
+// Against the questions' own pictures.
+Json comparison(const Row& own, const Row& row) {
+  if (row.score.right_or_wrong) {
+    const McNemar test = mcnemar(own.seeing, row.seeing);
+    return {{"only_own", test.only_first}, {"only_here", test.only_second}, {"mcnemar_p", test.p}};
   }
+  const PairedBootstrap mean = paired_bootstrap(own.seeing, row.seeing);
+  return {{"own_minus_here", mean.difference},
+          {"low95", mean.interval.low},
+          {"high95", mean.interval.high},
+          {"p", mean.p}};
 }
 
-std::vector<double> right_with_picture(std::span<const Problem> problems, const Predictions& chosen) {
-  std::vector<double> right;
-  for (const Problem& problem : problems)
-    if (!problem.image.empty()) right.push_back(chosen.at(problem.id) == problem.answer);
-  return right;
+void print_comparison(const Row& own, const Row& row) {
+  if (row.score.right_or_wrong) {
+    const McNemar test = mcnemar(own.seeing, row.seeing);
+    std::printf(
+        "%s: of %zu questions with a picture %lld right with their own only, %lld here only, "
+        "McNemar's p %.2g\n",
+        title_of(row.show), row.seeing.size(), static_cast<long long>(test.only_first),
+        static_cast<long long>(test.only_second), test.p);
+    return;
+  }
+  const PairedBootstrap mean = paired_bootstrap(own.seeing, row.seeing);
+  std::printf("%s: their own is better by %.2f [%.2f, %.2f] in the mean of %zu questions, p %.2g\n",
+              title_of(row.show), 100 * mean.difference, 100 * mean.interval.low, 100 * mean.interval.high,
+              row.seeing.size(), mean.p);
 }
 
-Json json_of(const McNemar& test) {
-  return {{"only_own", test.only_first}, {"only_here", test.only_second}, {"mcnemar_p", test.p}};
-}
-
-Json json_of(const ScoreRow& row) {
-  const Interval interval = wilson_95(row.right, row.of);
-  return {{"right", row.right}, {"of", row.of}, {"low95", interval.low}, {"high95", interval.high}};
-}
-
-std::string cell(const ScoreRow& row) {
-  if (row.of == 0) return "-";
-  const Interval interval = wilson_95(row.right, row.of);
-  char text[48];
-  std::snprintf(text, sizeof text, "%6.2f [%.1f, %.1f]", 100 * double(row.right) / double(row.of),
-                100 * interval.low, 100 * interval.high);
-  return text;
+Json json_of(const Score& score) {
+  Json columns = Json::object();
+  for (const Figure& figure : score.figures) {
+    const Interval interval = wilson_95(figure.right, figure.of);
+    if (score.right_or_wrong)
+      columns[figure.name] = {
+          {"right", figure.right}, {"of", figure.of}, {"low95", interval.low}, {"high95", interval.high}};
+    else
+      columns[figure.name] = {{"value", figure.value}};
+  }
+  return columns;
 }
 
 struct Eval : RunOptions {
   std::filesystem::path adapter, predictions;
-  std::string by = "likelihood";
+  std::string by;
   bool image_need = false;
 
   void run() const {
@@ -82,19 +87,25 @@ struct Eval : RunOptions {
     run.model().move_to(run.device());
     const std::string& split = run.config().eval_split;
     const SplitData data = run.load(split, Use::evaluation);
-    require<ConfigError>(!data.questions.empty(), "eval.split: '", printable(split, 60),
+    const Exam& exam = *data.exam;
+    require<ConfigError>(!exam.questions.empty(), "eval.split: '", printable(split, 60),
                          "' has no problems in ", run.config().data.string());
+    const bool ranks = by.empty() ? exam.may_rank : by == "likelihood";
+    require<ConfigError>(ranks ? exam.may_rank : exam.may_write, "--by ", by, ": the questions of ",
+                         run.config().data.string(), " are answered by ", ranks ? "generation" : "likelihood",
+                         " only");
     std::vector<Row> rows;
     for (const Show show : shows(data)) {
-      progress.phase(show == Show::own ? "eval" : title_of(show), int64_t(data.questions.size()));
-      const Predictions chosen = answer(run, data, show, progress);
-      if (show == Show::own && !predictions.empty()) write_predictions(predictions, chosen);
-      rows.push_back(
-          {show, score_problems(data.problems, chosen), right_with_picture(data.problems, chosen)});
+      progress.phase(show == Show::own ? "eval" : title_of(show), int64_t(exam.questions.size()));
+      const std::vector<Reply> replies = answer(run, data, show, ranks, progress);
+      if (show == Show::own && !predictions.empty()) exam.write(predictions, replies);
+      rows.push_back({.show = show, .score = exam.score(replies), .seeing = {}});
+      rows.back().seeing = with_picture(exam, rows.back().score);
     }
     for (const std::string& note : take_kernel_notes()) progress.note("note: " + note);
     tell_memory(run.device(), progress);
-    json ? print_json(split, rows) : print_table(split, rows);
+    const char* const how = ranks ? "likelihood" : "generation";
+    json ? print_json(split, how, rows) : print_table(split, how, rows);
   }
 
  private:
@@ -124,64 +135,70 @@ struct Eval : RunOptions {
     return {Show::own, Show::blank, Show::shuffled};
   }
 
-  Predictions answer(Run& run, const SplitData& data, Show show, Progress& progress) const {
+  std::vector<Reply> answer(Run& run, const SplitData& data, Show show, bool ranks,
+                            Progress& progress) const {
+    const std::vector<Question>& questions = data.exam->questions;
     const int64_t pictures = data.pictures ? data.pictures->count() : 0;
-    const PromptFormat format = run.config().prompt.format;
-    const GenerateOptions writing{.max_new = answer_tokens(format, data.questions),
+    const GenerateOptions writing{.max_new = data.exam->most_tokens,
                                   .stop = stop_ids(run.model().llama().config(), run.tokenizer())};
-    Predictions chosen;
+    std::vector<Reply> replies;
     constexpr size_t kAtOnce = 64;
-    for (size_t begin = 0; begin < data.questions.size(); begin += kAtOnce) {
-      const auto part =
-          std::span(data.questions).subspan(begin, std::min(kAtOnce, data.questions.size() - begin));
+    for (size_t begin = 0; begin < questions.size(); begin += kAtOnce) {
+      const auto part = std::span(questions).subspan(begin, std::min(kAtOnce, questions.size() - begin));
       const auto picture_of = [&](size_t i) { return shown_picture(show, part[i].image, pictures); };
-      if (by == "likelihood") {
-        const auto ranked = rank_choices(run.model(), part, data.pictures.get(), picture_of);
-        for (size_t i = 0; i < part.size(); ++i) chosen[data.problems[begin + i].id] = ranked[i].chosen;
+      if (ranks) {
+        for (const Ranking& ranking : rank_choices(run.model(), part, data.pictures.get(), picture_of))
+          replies.push_back({.choice = ranking.chosen, .text = {}});
       } else {
-        const auto written = write_answers(run.model(), part, data.pictures.get(), picture_of, writing);
-        for (size_t i = 0; i < part.size(); ++i) {
-          const Problem& problem = data.problems[begin + i];
-          const std::string text = run.tokenizer().decode(written[i].tokens);
-          chosen[problem.id] = extract_answer(text, problem.choices, format).value_or(-1);
-        }
+        for (const auto& written : write_answers(run.model(), part, data.pictures.get(), picture_of, writing))
+          replies.push_back({.choice = -1, .text = run.tokenizer().decode(written.tokens)});
       }
       progress.step(int64_t(begin + part.size()), "");
     }
-    return chosen;
+    return replies;
   }
 
-  void print_json(const std::string& split, const std::vector<Row>& rows) const {
+  void print_json(const std::string& split, const char* how, const std::vector<Row>& rows) const {
     Json list = Json::array();
     for (const Row& row : rows) {
-      Json columns = Json::object();
-      for (const ScoreRow& column : row.score.columns) columns[column.name] = json_of(column);
-      list.push_back(
-          {{"pictures", title_of(row.show)}, {"columns", columns}, {"not_understood", row.score.invalid}});
-      if (row.show != Show::own) list.back()["against_own"] = json_of(mcnemar(rows[0].right, row.right));
+      list.push_back({{"pictures", title_of(row.show)},
+                      {"columns", json_of(row.score)},
+                      {"not_understood", row.score.invalid}});
+      if (row.show != Show::own) list.back()["against_own"] = comparison(rows[0], row);
     }
-    std::printf("%s\n", Json{{"split", split}, {"by", by}, {"rows", list}}.dump().c_str());
+    std::printf("%s\n", Json{{"split", split}, {"by", how}, {"rows", list}}.dump().c_str());
   }
 
-  void print_table(const std::string& split, const std::vector<Row>& rows) const {
-    const ScienceQaScore& own = rows[0].score;
-    std::printf("%s, answers by %s: %% right [95%% interval]\n%-6s %6s", split.c_str(), by.c_str(), "", "of");
+  static std::string cell(const Figure& figure, bool counts) {
+    if (counts && figure.of == 0) return "-";
+    char text[48];
+    const Interval interval = wilson_95(figure.right, figure.of);
+    if (counts)
+      std::snprintf(text, sizeof text, "%6.2f [%.1f, %.1f]", 100 * figure.value, 100 * interval.low,
+                    100 * interval.high);
+    else
+      std::snprintf(text, sizeof text, "%6.2f", 100 * figure.value);
+    return text;
+  }
+
+  void print_table(const std::string& split, const char* how, const std::vector<Row>& rows) const {
+    const Score& own = rows[0].score;
+    size_t widest = 6;
+    for (const Figure& figure : own.figures) widest = std::max(widest, figure.name.size());
+    const int width = int(widest);
+    std::printf("%s, %zu answers by %s: in hundredths%s\n%-*s %6s", split.c_str(), own.samples.size(), how,
+                own.right_or_wrong ? " [95% interval]" : "", width, "", own.right_or_wrong ? "of" : "");
     constexpr const char* kHeads[] = {"own picture", "blank picture", "another's picture"};
     for (const Row& row : rows) std::printf("  %-21s", kHeads[size_t(row.show)]);
     std::printf("\n");
-    for (size_t i = 0; i < own.columns.size(); ++i) {
-      std::printf("%-6s %6lld", own.columns[i].name.c_str(), static_cast<long long>(own.columns[i].of));
-      for (const Row& row : rows) std::printf("  %-21s", cell(row.score.columns[i]).c_str());
+    for (size_t i = 0; i < own.figures.size(); ++i) {
+      const std::string of = own.right_or_wrong ? concat(own.figures[i].of) : "";
+      std::printf("%-*s %6s", width, own.figures[i].name.c_str(), of.c_str());
+      for (const Row& row : rows)
+        std::printf("  %-21s", cell(row.score.figures[i], own.right_or_wrong).c_str());
       std::printf("\n");
     }
-    for (const Row& row : std::span(rows).subspan(1)) {
-      const McNemar test = mcnemar(rows[0].right, row.right);
-      std::printf(
-          "%s: of %zu problems with a picture %lld right with their own only, %lld here only, "
-          "McNemar's p %.2g\n",
-          title_of(row.show), row.right.size(), static_cast<long long>(test.only_first),
-          static_cast<long long>(test.only_second), test.p);
-    }
+    for (const Row& row : std::span(rows).subspan(1)) print_comparison(rows[0], row);
     for (const Row& row : rows)
       if (row.score.invalid > 0)
         std::printf("%s: %lld answers name no choice and count as wrong\n", title_of(row.show),
@@ -195,19 +212,21 @@ void add_eval(CLI::App& program, Action& chosen) {
   auto options = std::make_shared<Eval>();
   auto* command = program.add_subcommand(
       "eval",
-      "answers a split and scores it as ScienceQA's own scorer does\nexample: dehvf eval --config "
+      "answers a split and scores it as the data set's own scorer does\nexample: dehvf eval --config "
       "runs/toy/config.yaml --image-need");
   options->add_to(command);
   command->add_option("--adapter", options->adapter, "adapter folder; the run's own without it");
   command
-      ->add_option("--by", options->by,
-                   "likelihood: the most probable choice. generation: the model writes, and the rule of the "
-                   "prompt's format finds the choice in its text")
-      ->check(CLI::IsMember({"likelihood", "generation"}))
-      ->capture_default_str();
+      ->add_option(
+          "--by", options->by,
+          "likelihood: the most probable choice. generation: the model writes, and ScienceQA's choice is "
+          "found in its text by the rule of the prompt's format. Without it what the data set allows, "
+          "likelihood first")
+      ->check(CLI::IsMember({"likelihood", "generation"}));
   command->add_flag("--image-need", options->image_need,
                     "also with blank pictures and with each other's pictures");
-  command->add_option("--predictions", options->predictions, "file to write, for the official scorer");
+  command->add_option("--predictions", options->predictions,
+                      "file to write, in the layout of the data set's own scorer");
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }
 

@@ -22,6 +22,19 @@ std::vector<int32_t> fit(std::vector<int32_t> prompt, int64_t rest, int64_t limi
   return prompt;
 }
 
+Example labelled(const std::string& prompt, std::vector<int32_t> answer, const Tokenizer& tokenizer,
+                 int64_t max_tokens, const std::string& what) {
+  if (tokenizer.eos() >= 0) answer.push_back(tokenizer.eos());
+  require<ConfigError>(!answer.empty() && int64_t(answer.size()) < max_tokens, what, ": ", answer.size(),
+                       " labelled tokens, wanted 1 to ", max_tokens - 1);
+  Example example;
+  example.tokens = fit(tokenizer.encode(prompt, tokenizer.bos() >= 0), int64_t(answer.size()), max_tokens);
+  example.labels.assign(example.tokens.size(), kIgnored);
+  example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
+  example.labels.insert(example.labels.end(), answer.begin(), answer.end());
+  return example;
+}
+
 }  // namespace
 
 int32_t Pictures::add(const Problem& problem) {
@@ -32,23 +45,24 @@ int32_t Pictures::add(const Problem& problem) {
 
 Example training_example(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options) {
   const PromptText text = build_prompt(problem, options.format, options.captions);
-  std::vector<int32_t> answer = tokenizer.encode(text.answer_text, false);
-  if (tokenizer.eos() >= 0) answer.push_back(tokenizer.eos());
-  require<ConfigError>(!answer.empty() && int64_t(answer.size()) < options.max_tokens, "problem ", problem.id,
-                       ": ", answer.size(), " labelled tokens, wanted 1 to ", options.max_tokens - 1);
-  Example example{.id = number_of(problem.id)};
-  example.tokens =
-      fit(tokenizer.encode(text.prompt, tokenizer.bos() >= 0), int64_t(answer.size()), options.max_tokens);
-  example.labels.assign(example.tokens.size(), kIgnored);
-  example.tokens.insert(example.tokens.end(), answer.begin(), answer.end());
-  example.labels.insert(example.labels.end(), answer.begin(), answer.end());
+  Example example = labelled(text.prompt, tokenizer.encode(text.answer_text, false), tokenizer,
+                             options.max_tokens, "problem " + problem.id);
+  example.id = number_of(problem.id);
   return example;
 }
 
-Example training_example(const Conversation& conversation, const Tokenizer& tokenizer, int64_t max_tokens) {
+std::vector<int32_t> answer_tokens(const std::string& answer, const Tokenizer& tokenizer) {
   // The tokenizers of LLaMA-1 and 2 put the space before a word by themselves.
   const std::string kind = tokenizer.kind();
-  const char* const space = kind == "rank text" || kind == "byte-level bpe" ? " " : "";
+  return tokenizer.encode((kind == "rank text" || kind == "byte-level bpe" ? " " : "") + answer, false);
+}
+
+Example training_example(const std::string& prompt, const std::string& answer, const Tokenizer& tokenizer,
+                         int64_t max_tokens, const std::string& what) {
+  return labelled(prompt, answer_tokens(answer, tokenizer), tokenizer, max_tokens, what);
+}
+
+Example training_example(const Conversation& conversation, const Tokenizer& tokenizer, int64_t max_tokens) {
   Example example;
   const auto add = [&](const std::vector<int32_t>& tokens, bool labelled) {
     for (const int32_t token : tokens) {
@@ -60,7 +74,7 @@ Example training_example(const Conversation& conversation, const Tokenizer& toke
   for (const ConversationPart& part : vicuna_v1(conversation)) {
     add(tokenizer.encode(part.prompt, example.tokens.empty() && tokenizer.bos() >= 0), false);
     if (part.answer.empty()) continue;
-    add(tokenizer.encode(space + part.answer, false), true);
+    add(answer_tokens(part.answer, tokenizer), true);
     if (tokenizer.eos() >= 0) add({tokenizer.eos()}, true);
   }
   const bool learns = std::ranges::any_of(example.labels, [](int32_t label) { return label != kIgnored; });
@@ -80,6 +94,13 @@ Question make_question(const Problem& problem, const Tokenizer& tokenizer, const
   question.lead_in = tokenizer.encode(text.lead_in, false);
   longest = std::max(longest, int64_t(question.lead_in.size()) + 1);
   question.prompt = fit(tokenizer.encode(text.prompt, tokenizer.bos() >= 0), longest, options.max_tokens);
+  return question;
+}
+
+Question make_question(const std::string& prompt, int64_t room, const Tokenizer& tokenizer,
+                       int64_t max_tokens) {
+  Question question;
+  question.prompt = fit(tokenizer.encode(prompt, tokenizer.bos() >= 0), room, max_tokens);
   return question;
 }
 

@@ -28,6 +28,13 @@ struct PromptOptions {
 /// the beginning of their prompt, never the answer. Throws ConfigError when nothing would be labelled.
 Example training_example(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options);
 
+/// The tokens of an answer behind a prompt: a space stands before its first word.
+std::vector<int32_t> answer_tokens(const std::string& answer, const Tokenizer& tokenizer);
+
+/// The same of a prompt and its answer; `what` begins the message.
+Example training_example(const std::string& prompt, const std::string& answer, const Tokenizer& tokenizer,
+                         int64_t max_tokens, const std::string& what);
+
 /// All turns in the template vicuna_v1; the answers and the ends behind them are labelled. What goes beyond
 /// `max_tokens` is cut off at the end. Throws ConfigError when nothing would be labelled.
 Example training_example(const Conversation& conversation, const Tokenizer& tokenizer, int64_t max_tokens);
@@ -41,6 +48,10 @@ struct Question {
   int64_t id = 0;
 };
 Question make_question(const Problem& problem, const Tokenizer& tokenizer, const PromptOptions& options);
+
+/// One to be answered by writing, with room for `room` tokens.
+Question make_question(const std::string& prompt, int64_t room, const Tokenizer& tokenizer,
+                       int64_t max_tokens);
 
 /// The pictures that a list of problems needs, in order; sets Example::image / Question::image accordingly.
 struct Pictures {

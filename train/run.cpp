@@ -1,6 +1,6 @@
 #include "train/run.h"
 
-#include <unordered_map>
+#include <map>
 
 #include "core/io/file.h"
 #include "core/variants.h"
@@ -20,6 +20,29 @@ int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
          int64_t(size_of(dtype));
 }
 
+// The pictures that samples need; those of several samples stand once.
+struct NeededPictures {
+  std::vector<std::filesystem::path> paths;
+  std::map<PicturePaths, int32_t> places;
+
+  int32_t add(const PicturePaths& of_sample) {
+    if (of_sample.empty()) return -1;
+    const auto [place, fresh] = places.emplace(of_sample, int32_t(places.size()));
+    if (fresh) paths.insert(paths.end(), of_sample.begin(), of_sample.end());
+    return place->second;
+  }
+  void require_files() const {
+    size_t missing = 0;
+    const std::filesystem::path* first = nullptr;
+    std::error_code ignored;
+    for (const auto& path : paths)
+      if (!std::filesystem::is_regular_file(path, ignored) && missing++ == 0) first = &path;
+    if (missing > 0)
+      fail<IoError>("pictures: ", missing, " of ", paths.size(), " are missing, the first is ",
+                    printable(first->string(), 200));
+  }
+};
+
 }  // namespace
 
 Run::Run(RunConfig config, Use use) : config_(std::move(config)), device_(chosen_device(config_.device)) {
@@ -30,7 +53,7 @@ Run::Run(RunConfig config, Use use) : config_(std::move(config)), device_(chosen
     require<ConfigError>(!path.empty() || !wanted, "config: '", key, "' is missing; wanted a folder");
   for (const auto& [slot, variant] : config_.kernels) choose_variant(slot, variant);
   tokenizer_ = open_tokenizer(config_.model);
-  if (!std::filesystem::is_regular_file(config_.data)) data_ = std::make_unique<ScienceQa>(config_.data);
+  data_ = open_data_source(config_.data, *tokenizer_, config_.prompt);
   if (!config_.lora_from.empty()) {
     lora_ = read_lora(config_.lora_from, notes_);
     const TunedParts tune = config_.tuning.tune;
@@ -62,58 +85,30 @@ void Run::begin(uint64_t seed) {
 }
 
 SplitData Run::load(const std::string& split, Use use) const {
-  if (!data_) return load_conversations(use);
   SplitData result;
-  Pictures pictures;
-  for (const std::string& id : data_->split(split)) {
-    if (config_.limit > 0 && int64_t(result.problems.size()) == config_.limit) break;
-    const Problem& problem = data_->problem(id);
-    result.problems.push_back(problem);
-    const int32_t picture = pictures.add(problem);
-    if (use == Use::training) {
-      result.examples.push_back(training_example(problem, *tokenizer_, config_.prompt));
-      result.examples.back().image = picture;
-    } else {
-      result.questions.push_back(make_question(problem, *tokenizer_, config_.prompt));
-      result.questions.back().image = picture;
-    }
+  NeededPictures pictures;
+  const bool looks = !model_->fusion().tower().levels.empty();
+  const auto place = [&](const PicturePaths& paths, int64_t sample) {
+    require<ConfigError>(!looks || paths.empty() || paths.size() == 1, config_.data.string(), ": sample ",
+                         sample, " of '", printable(split, 60), "': wanted one picture or none, found ",
+                         paths.size());
+    return pictures.add(paths);
+  };
+  if (use == Use::training) {
+    data_->each_example(split, [&](Example example, const PicturePaths& paths) {
+      example.image = place(paths, int64_t(result.examples.size()));
+      result.examples.push_back(std::move(example));
+      return config_.limit == 0 || int64_t(result.examples.size()) < config_.limit;
+    });
+  } else {
+    result.exam = data_->exam(split, config_.limit);
+    for (size_t i = 0; i < result.exam->questions.size(); ++i)
+      result.exam->questions[i].image = place(result.exam->pictures[i], int64_t(i));
   }
-  const bool looks = !model_->fusion().tower().levels.empty();
-  if (!looks) return result;
-  std::vector<std::string> ids;
-  for (const Problem& problem : result.problems) ids.push_back(problem.id);
-  data_->require_images(ids);
-  result.pictures = open_pictures(std::move(pictures.paths), use);
-  return result;
-}
-
-SplitData Run::load_conversations(Use use) const {
-  require<ConfigError>(use == Use::training, config_.data.string(),
-                       ": conversations are for training; wanted a ScienceQA folder to evaluate on");
-  SplitData result;
-  std::vector<std::filesystem::path> paths;
-  std::unordered_map<std::string, int32_t> places;  // one picture may serve many conversations
-  const bool looks = !model_->fusion().tower().levels.empty();
-  each_conversation(config_.data, [&](const Conversation& conversation) {
-    const std::string what = concat(config_.data.string(), ": record ", result.examples.size());
-    require<ConfigError>(conversation.images.size() <= 1, what, ": wanted one picture at most, found ",
-                         conversation.images.size());
-    Example example = training_example(conversation, *tokenizer_, config_.prompt.max_tokens);
-    example.id = int64_t(result.examples.size());
-    if (looks && !conversation.images.empty()) {
-      const auto path = config_.data.parent_path() / conversation.images[0];
-      const auto [place, fresh] = places.emplace(conversation.images[0], int32_t(paths.size()));
-      std::error_code ignored;
-      require<IoError>(!fresh || std::filesystem::is_regular_file(path, ignored), what, ": picture ",
-                       printable(path.string(), 200), " is missing");
-      if (fresh) paths.push_back(path);
-      example.image = place->second;
-    }
-    result.examples.push_back(std::move(example));
-    return config_.limit == 0 || int64_t(result.examples.size()) < config_.limit;
-  });
-  require<ConfigError>(!result.examples.empty(), config_.data.string(), ": holds no conversations");
-  if (looks) result.pictures = open_pictures(std::move(paths), use);
+  if (looks) {
+    pictures.require_files();
+    result.pictures = open_pictures(std::move(pictures.paths), use);
+  }
   return result;
 }
 
@@ -141,9 +136,7 @@ AdapterDescription Run::description(int64_t training_step) const {
   d.tower_fingerprint = tower_fingerprint_;
   d.tokenizer_fingerprint = tokenizer_->fingerprint();
   d.image_recipe = recipe_.name;
-  d.prompt_format =
-      concat(prompt_format_name(config_.prompt.format), config_.prompt.captions ? " with captions" : "");
-  if (!data_) d.prompt_format = "vicuna_v1";
+  d.prompt_format = data_->prompt();
   d.training_step = training_step;
   return d;
 }
@@ -178,7 +171,8 @@ void Run::check(const AdapterDescription& adapter) const {
   same_if_said("the tower", adapter.tower_fingerprint, own.tower_fingerprint, "tower");
   same_if_said("the tokenizer", adapter.tokenizer_fingerprint, own.tokenizer_fingerprint, "model");
   same("the image recipe", adapter.image_recipe, own.image_recipe, "image_recipe");
-  same_if_said("the prompt", adapter.prompt_format, own.prompt_format, "prompt.format or prompt.captions");
+  same_if_said("the prompt", adapter.prompt_format, own.prompt_format,
+               "prompt.format, prompt.captions or data");
 }
 
 }  // namespace dehvf

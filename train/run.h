@@ -6,16 +6,16 @@
 
 #include "models/lora_folder.h"
 #include "train/adapter_folder.h"
+#include "train/data_source.h"
 #include "train/evaluate.h"
 #include "train/run_config.h"
 
 namespace dehvf {
 
-/// Problems of one split as a model reads them, with their pictures.
+/// One split as a model reads it, with its pictures.
 struct SplitData {
-  std::vector<Problem> problems;    // empty for conversations
-  std::vector<Example> examples;    // filled for training
-  std::vector<Question> questions;  // filled for evaluation
+  std::vector<Example> examples;  // filled for training
+  std::unique_ptr<Exam> exam;     // there for evaluation
   std::unique_ptr<PictureSource> pictures;
 };
 enum class Use : uint8_t { training, evaluation };
@@ -35,9 +35,8 @@ class Run {
   Device device() const { return device_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::vector<std::string>& notes() const { return notes_; }
-  /// Where `data` is a file, it holds LLaVA's conversations, all of them of whatever split, for training
-  /// only; their pictures are named from the file's folder. Throws ConfigError where a problem would have no
-  /// labelled token, IoError where a picture is missing.
+  /// The first `limit` of a split. Throws ConfigError where a sample would have no labelled token or not as
+  /// many pictures as the model takes, IoError where a picture is missing.
   SplitData load(const std::string& split, Use use) const;
   AdapterDescription description(int64_t training_step) const;
   /// Throws ConfigError where an adapter was trained with another operator, or other models, recipe or prompt
@@ -45,7 +44,6 @@ class Run {
   void check(const AdapterDescription& adapter) const;
 
  private:
-  SplitData load_conversations(Use use) const;
   std::unique_ptr<PictureSource> open_pictures(std::vector<std::filesystem::path> paths, Use use) const;
 
   RunConfig config_;
@@ -55,7 +53,7 @@ class Run {
   ImageRecipe recipe_;  // without a tower: none
   std::unique_ptr<FusedModel> model_;
   std::optional<LoraAdapter> lora_;  // that LoRA begins at
-  std::unique_ptr<ScienceQa> data_;  // none where `data` is a file of conversations
+  std::unique_ptr<DataSource> data_;
   std::string base_fingerprint_, tower_fingerprint_;
 };
 

@@ -1,7 +1,5 @@
 #include "data/scorers/coco_captions.h"
 
-#include <map>
-
 #include "core/error.h"
 #include "core/io/file.h"
 #include "data/scorers/caption_score.h"
@@ -11,26 +9,8 @@
 namespace dehvf {
 namespace {
 
-// References by picture, in the order in which pictures are first named.
-struct References {
-  std::vector<std::string> ids;
-  std::map<std::string, std::vector<std::string>> captions;
-};
-
-References read_references(const std::filesystem::path& path) {
-  References result;
-  each_record(path, "annotations", [&](const Record& record) {
-    const std::string id = record.id("image_id");
-    auto& captions = result.captions[id];
-    if (captions.empty()) result.ids.push_back(id);
-    captions.push_back(record.text("caption"));
-  });
-  require<IoError>(!result.ids.empty(), path.string(), ": wanted at least one reference, found none");
-  return result;
-}
-
 std::map<std::string, std::string> read_results(const std::filesystem::path& path,
-                                                const References& references) {
+                                                const CaptionReferences& references) {
   std::map<std::string, std::string> result;
   each_record(path, "annotations", [&](const Record& record) {
     const std::string id = record.id("image_id");
@@ -48,20 +28,25 @@ std::vector<std::string> tokenized(std::vector<std::string> texts, CaptionText t
 
 }  // namespace
 
-SampleScores score_coco_captions(const std::filesystem::path& predictions,
-                                 const std::filesystem::path& references, CaptionText text) {
-  const References truth = read_references(references);
-  const auto results = read_results(predictions, truth);
+CaptionReferences read_caption_references(const std::filesystem::path& path) {
+  CaptionReferences result;
+  each_record(path, "annotations", [&](const Record& record) {
+    const std::string id = record.id("image_id");
+    auto& captions = result.captions[id];
+    if (captions.empty()) result.ids.push_back(id);
+    captions.push_back(record.text("caption"));
+  });
+  require<IoError>(!result.ids.empty(), path.string(), ": wanted at least one reference, found none");
+  return result;
+}
+
+SampleScores score_coco_captions(std::vector<std::string> candidates, const CaptionReferences& references,
+                                 CaptionText text) {
   // All references in one go and all candidates in another, because the tokenizer sees from one line into
   // the next.
-  std::vector<std::string> candidates, all;
-  for (const std::string& id : truth.ids) {
-    const auto found = results.find(id);
-    require<IoError>(found != results.end(), predictions.string(), ": has captions for ", results.size(),
-                     " of the ", truth.ids.size(), " pictures of ", references.string(),
-                     "; the first without one is image_id ", printable(id, 60));
-    candidates.push_back(found->second);
-    const auto& captions = truth.captions.at(id);
+  std::vector<std::string> all;
+  for (const std::string& id : references.ids) {
+    const auto& captions = references.captions.at(id);
     all.insert(all.end(), captions.begin(), captions.end());
   }
   candidates = tokenized(std::move(candidates), text);
@@ -69,7 +54,7 @@ SampleScores score_coco_captions(const std::filesystem::path& predictions,
   std::vector<CaptionTokens> pictures;
   auto next = all.begin();
   for (size_t i = 0; i < candidates.size(); ++i) {
-    const auto count = std::ptrdiff_t(truth.captions.at(truth.ids[i]).size());
+    const auto count = std::ptrdiff_t(references.captions.at(references.ids[i]).size());
     pictures.push_back({candidates[i], {next, next + count}});
     next += count;
   }
@@ -80,6 +65,21 @@ SampleScores score_coco_captions(const std::filesystem::path& predictions,
                       {"BLEU-2", score.bleu[1]},
                       {"BLEU-1", score.bleu[0]}},
           .samples = std::move(score.ciders)};
+}
+
+SampleScores score_coco_captions(const std::filesystem::path& predictions,
+                                 const std::filesystem::path& references, CaptionText text) {
+  const CaptionReferences truth = read_caption_references(references);
+  const auto results = read_results(predictions, truth);
+  std::vector<std::string> candidates;
+  for (const std::string& id : truth.ids) {
+    const auto found = results.find(id);
+    require<IoError>(found != results.end(), predictions.string(), ": has captions for ", results.size(),
+                     " of the ", truth.ids.size(), " pictures of ", references.string(),
+                     "; the first without one is image_id ", printable(id, 60));
+    candidates.push_back(found->second);
+  }
+  return score_coco_captions(std::move(candidates), truth, text);
 }
 
 }  // namespace dehvf

@@ -71,33 +71,45 @@ std::vector<Nlvr2Sample> read_nlvr2(const std::filesystem::path& path) {
     require<IoError>(seen.insert(sample.identifier).second, record.what, ": identifier '",
                      printable(sample.identifier, 60), "' stands twice");
     sample.label = read_truth(record.text("label"), record.what + ": key 'label'");
+    if (record.json.contains("directory")) sample.directory = record.id("directory");
+    require<IoError>(sample.directory.find_first_of("/\\.") == std::string::npos, record.what,
+                     ": key 'directory': wanted a folder's name, found '", printable(sample.directory, 60),
+                     "'");
     samples.push_back(std::move(sample));
   });
   require<IoError>(!samples.empty(), path.string(), ": wanted at least one sample, found none");
   return samples;
 }
 
-SampleScores score_nlvr2(const std::filesystem::path& predictions, const std::filesystem::path& references) {
-  const auto samples = read_nlvr2(references);
-  const auto judgements = read_judgements(predictions);
+SampleScores score_nlvr2(const std::vector<bool>& judgements, std::span<const Nlvr2Sample> samples) {
   SampleScores result{.figures = {}, .samples = {}, .right_or_wrong = true};
   std::map<std::string, bool> sentences;
   double right = 0, consistent = 0;
-  for (const Nlvr2Sample& sample : samples) {
-    const auto found = judgements.find(sample.identifier);
-    require<IoError>(found != judgements.end(), predictions.string(), ": has ", judgements.size(),
-                     " judgements, none for '", printable(sample.identifier, 60), "' of ",
-                     references.string());
-    const bool holds = found->second == sample.label;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const bool holds = judgements[i] == samples[i].label;
     result.samples.push_back(holds);
     right += holds;
-    const auto entry = sentences.emplace(sample.sentence_id(), true).first;
+    const auto entry = sentences.emplace(samples[i].sentence_id(), true).first;
     entry->second = entry->second && holds;
   }
   for (const auto& entry : sentences) consistent += entry.second;
   result.figures = {{"accuracy", right / double(samples.size())},
                     {"consistency", consistent / double(sentences.size())}};
   return result;
+}
+
+SampleScores score_nlvr2(const std::filesystem::path& predictions, const std::filesystem::path& references) {
+  const auto samples = read_nlvr2(references);
+  const auto judgements = read_judgements(predictions);
+  std::vector<bool> in_order;
+  for (const Nlvr2Sample& sample : samples) {
+    const auto found = judgements.find(sample.identifier);
+    require<IoError>(found != judgements.end(), predictions.string(), ": has ", judgements.size(),
+                     " judgements, none for '", printable(sample.identifier, 60), "' of ",
+                     references.string());
+    in_order.push_back(found->second);
+  }
+  return score_nlvr2(in_order, samples);
 }
 
 }  // namespace dehvf

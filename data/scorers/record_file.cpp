@@ -1,5 +1,7 @@
 #include "data/scorers/record_file.h"
 
+#include <charconv>
+
 #include "core/error.h"
 #include "core/io/file.h"
 
@@ -38,6 +40,13 @@ std::string Record::id(const char* key) const {
   require<IoError>(value.is_string() || value.is_number_integer(), what, ": key '", key,
                    "': wanted an integer or a string, found ", shown(value));
   return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+Json json_id(const std::string& id) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+  const bool is_number = error == std::errc{} && end == id.data() + id.size() && concat(number) == id;
+  return is_number ? Json(number) : Json(id);
 }
 
 void each_record(const Json& value, const std::string& what, const OnRecord& visit) {

@@ -31,6 +31,9 @@ void each_record(const std::filesystem::path& path, const char* key, const OnRec
 /// A file of one JSON object a line, or of one list of them.
 void each_line_record(const std::filesystem::path& path, const OnRecord& visit);
 
+/// What Record::id() read, as the number that it is where it is one.
+Json json_id(const std::string& id);
+
 /// What was found where something else was wanted, cut short for a message.
 std::string shown(const Json& value);
 

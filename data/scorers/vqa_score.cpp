@@ -82,30 +82,6 @@ std::string on_one_line(std::string text) {
   return strip(text);
 }
 
-struct Question {
-  std::string id, answer_type, question_type;
-  std::vector<std::string> people;
-};
-
-std::vector<Question> read_questions(const std::filesystem::path& path, VqaRule rule) {
-  std::vector<Question> questions;
-  std::set<std::string> seen;
-  each_record(path, "annotations", [&](const Record& record) {
-    Question question{record.id("question_id"), record.text("answer_type"), record.text("question_type"), {}};
-    require<IoError>(seen.insert(question.id).second, record.what, ": question_id ",
-                     printable(question.id, 60), " stands twice");
-    each_record(record.list("answers"), record.what + ".answers",
-                [&](const Record& answer) { question.people.push_back(answer.text("answer")); });
-    const size_t count = question.people.size();
-    require<IoError>(rule == VqaRule::evalai ? count == 10 : count > 1, record.what,
-                     ": key 'answers': wanted ", rule == VqaRule::evalai ? "10 answers" : "2 answers or more",
-                     ", found ", count);
-    questions.push_back(std::move(question));
-  });
-  require<IoError>(!questions.empty(), path.string(), ": wanted at least one question, found none");
-  return questions;
-}
-
 }  // namespace
 
 std::string comparable_answer(std::string_view answer, VqaRule rule) {
@@ -135,35 +111,62 @@ double vqa_accuracy(std::string_view answer, std::span<const std::string> people
   return given.empty() ? 0 : sum / double(given.size());
 }
 
+std::vector<VqaTruth> read_vqa(const std::filesystem::path& path, VqaRule rule) {
+  std::vector<VqaTruth> questions;
+  std::set<std::string> seen;
+  each_record(path, "annotations", [&](const Record& record) {
+    VqaTruth question{record.id("question_id"), record.text("answer_type"), record.text("question_type"), {}};
+    require<IoError>(seen.insert(question.id).second, record.what, ": question_id ",
+                     printable(question.id, 60), " stands twice");
+    each_record(record.list("answers"), record.what + ".answers",
+                [&](const Record& answer) { question.people.push_back(answer.text("answer")); });
+    const size_t count = question.people.size();
+    require<IoError>(rule == VqaRule::evalai ? count == 10 : count > 1, record.what,
+                     ": key 'answers': wanted ", rule == VqaRule::evalai ? "10 answers" : "2 answers or more",
+                     ", found ", count);
+    questions.push_back(std::move(question));
+  });
+  require<IoError>(!questions.empty(), path.string(), ": wanted at least one question, found none");
+  return questions;
+}
+
+SampleScores score_vqa(std::span<const std::string> answers, std::span<const VqaTruth> truth, VqaRule rule) {
+  SampleScores result;
+  std::map<std::string, std::pair<double, int64_t>> parts;  // sum, count
+  for (size_t i = 0; i < truth.size(); ++i) {
+    const double accuracy = vqa_accuracy(answers[i], truth[i].people, rule);
+    result.samples.push_back(accuracy);
+    for (const std::string& part :
+         {std::string(" all"), "answers: " + truth[i].answer_type, "questions: " + truth[i].question_type}) {
+      parts[part].first += accuracy;
+      ++parts[part].second;
+    }
+  }
+  for (const auto& [name, part] : parts)
+    result.figures.emplace_back(name == " all" ? "accuracy" : name, part.first / double(part.second));
+  return result;
+}
+
 SampleScores score_vqa(const std::filesystem::path& predictions, const std::filesystem::path& references,
                        VqaRule rule) {
-  const std::vector<Question> questions = read_questions(references, rule);
+  const std::vector<VqaTruth> truth = read_vqa(references, rule);
   std::unordered_map<std::string, std::string> answers;
   each_record(predictions, "results", [&](const Record& record) {
     const std::string id = record.id("question_id");
     require<IoError>(answers.emplace(id, record.text("answer")).second, record.what, ": question_id ",
                      printable(id, 60), " has an answer already");
   });
-  SampleScores result;
-  std::map<std::string, std::pair<double, int64_t>> parts;  // sum, count
-  for (const Question& question : questions) {
+  std::vector<std::string> in_order;
+  for (const VqaTruth& question : truth) {
     const auto found = answers.find(question.id);
     require<IoError>(found != answers.end(), predictions.string(), ": has ", answers.size(),
                      " answers, none for question_id ", printable(question.id, 60), " of ",
                      references.string());
-    const double accuracy = vqa_accuracy(found->second, question.people, rule);
-    result.samples.push_back(accuracy);
-    for (const std::string& part :
-         {std::string(" all"), "answers: " + question.answer_type, "questions: " + question.question_type}) {
-      parts[part].first += accuracy;
-      ++parts[part].second;
-    }
+    in_order.push_back(found->second);
   }
-  require<IoError>(answers.size() == questions.size(), predictions.string(), ": wanted answers to the ",
-                   questions.size(), " questions of ", references.string(), " only, found ", answers.size());
-  for (const auto& [name, part] : parts)
-    result.figures.emplace_back(name == " all" ? "accuracy" : name, part.first / double(part.second));
-  return result;
+  require<IoError>(answers.size() == truth.size(), predictions.string(), ": wanted answers to the ",
+                   truth.size(), " questions of ", references.string(), " only, found ", answers.size());
+  return score_vqa(in_order, truth, rule);
 }
 
 }  // namespace dehvf

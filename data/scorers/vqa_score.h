@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "data/scorers/sample_scores.h"
 
@@ -23,9 +24,20 @@ std::string comparable_answer(std::string_view answer, VqaRule rule);
 /// Mean over the people left out one by one of min(1, others who gave this answer / 3).
 double vqa_accuracy(std::string_view answer, std::span<const std::string> people, VqaRule rule);
 
-/// `references`: {"annotations": [{question_id, answer_type, question_type, answers: [{answer}, ...]}]};
-/// `predictions`: [{question_id, answer}], one for every question and no other. Figures: all, by answer type
-/// and by question type. Throws IoError naming file and record.
+/// What people answered to a question.
+struct VqaTruth {
+  std::string id, answer_type, question_type;
+  std::vector<std::string> people;
+};
+/// {"annotations": [{question_id, answer_type, question_type, answers: [{answer}, ...]}]}; at least one.
+/// Throws IoError naming file and record.
+std::vector<VqaTruth> read_vqa(const std::filesystem::path& path, VqaRule rule);
+
+/// One answer to each, in their order. Figures: all, by answer type and by question type.
+SampleScores score_vqa(std::span<const std::string> answers, std::span<const VqaTruth> truth, VqaRule rule);
+
+/// `references`: as read_vqa() reads it; `predictions`: [{question_id, answer}], one for every question and
+/// no other. Throws IoError naming file and record.
 SampleScores score_vqa(const std::filesystem::path& predictions, const std::filesystem::path& references,
                        VqaRule rule);
 

@@ -85,10 +85,10 @@ TEST_F(ConversationRun, RefusesWhatCannotBeLearned) {
   EXPECT_THAT(complaint(Json::array({good}), Use::evaluation), HasSubstr("conversations are for training"));
   EXPECT_THAT(complaint(Json::array()), HasSubstr("holds no conversations"));
   EXPECT_THAT(complaint(Json::array({good, talk("no.png", {"<image>", "a"})})),
-              AllOf(HasSubstr("record 1: picture "), HasSubstr("no.png is missing")));
+              AllOf(HasSubstr("1 of 1 are missing"), HasSubstr("no.png")));
   EXPECT_THAT(
       complaint(Json::array({good, talk(Json::array({pictures[0], pictures[1]}), {"<image><image>", "a"})})),
-      HasSubstr("record 1: wanted one picture at most, found 2"));
+      HasSubstr("sample 1 of 'train': wanted one picture or none, found 2"));
   EXPECT_THAT(complaint(Json::array({talk(nullptr, {std::string(600, 'x'), "a"})})),
               HasSubstr("no answer within"));
 }

@@ -36,18 +36,12 @@ struct Training {
       : run(files.run({"tower_adapters.enabled=true"})), data(run.load("train", Use::training)) {
     initialise(run.model(), 3);
     if (from == From::memory)
-      data.pictures = std::make_unique<PictureSource>(run.model(),
-                                                      load_pixels(paths(), image_recipe("plain", 32)), false);
+      data.pictures = std::make_unique<PictureSource>(
+          run.model(), load_pixels(files.pictures(), image_recipe("plain", 32)), false);
     AdapterTask::Options options = run.config().batches;
     options.ahead = ahead, options.decoders = decoders;
     task.emplace(run.model(), run.model(), data.examples, data.pictures.get(), options);
     trainer.emplace(*task, TrainerOptions{.steps = kSteps, .schedule = {.peak = 0.01, .steps = kSteps}});
-  }
-  std::vector<std::filesystem::path> paths() const {
-    std::vector<std::filesystem::path> found;
-    for (const Problem& problem : data.problems)
-      if (!problem.image.empty()) found.push_back(problem.image);
-    return found;
   }
   std::vector<float> go(const std::filesystem::path& checkpoints = {}, int64_t stop_at = 0) {
     RunLog log;
@@ -115,9 +109,7 @@ TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
   auto run = files.run({"fusion.lambda=1"});
   initialise(run.model(), 3);
   const SplitData data = run.load("train", Use::training);
-  std::vector<std::filesystem::path> paths;
-  for (const Problem& problem : data.problems)
-    if (!problem.image.empty()) paths.push_back(problem.image);
+  const auto paths = files.pictures();
   const PictureSource lazy(run.model(), paths, image_recipe("plain", 32), false);
   AdapterTask cached(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
   AdapterTask decoded(run.model(), run.model(), data.examples, &lazy, run.config().batches);
@@ -137,9 +129,7 @@ TEST(PictureSource, CachedLevelsAreThoseOfTheirPixels) {
   const auto run = files.run();
   const SplitData data = run.load("train", Use::training);
   ASSERT_TRUE(data.pictures->cached());
-  std::vector<std::filesystem::path> paths;
-  for (const Problem& problem : data.problems)
-    if (!problem.image.empty()) paths.push_back(problem.image);
+  const auto paths = files.pictures();
   auto other = files.run();
   const PictureSource memory(other.model(), load_pixels(paths, image_recipe("plain", 32)), true);
   const PictureSource lazy(other.model(), paths, image_recipe("plain", 32), false);
@@ -160,7 +150,7 @@ TEST(PictureSource, CachedLevelsAreThoseOfTheirPixels) {
 TEST(PictureSource, ADamagedPictureIsNamed) {
   const ToyFiles files;
   Training training(files, From::files, 64, 3);
-  const auto damaged = training.paths()[3];
+  const auto damaged = files.pictures()[3];
   write_file(damaged, read_file(damaged).substr(0, 60));
   EXPECT_THAT(message_of<IoError>([&] { training.go(); }),
               AllOf(HasSubstr(damaged.string()), Not(HasSubstr("\n"))));

@@ -24,6 +24,13 @@ class ToyFiles {
   std::filesystem::path llama() const { return llama_; }
   std::filesystem::path tower() const { return folder_ / "tower"; }  // a copy, to be changed
   std::filesystem::path data() const { return folder_ / "data"; }
+  std::vector<std::filesystem::path> pictures() const {  // of the training samples, in their order
+    std::vector<std::filesystem::path> found;
+    const ScienceQa problems(data());
+    for (const std::string& id : problems.split("train"))
+      if (const auto& image = problems.problem(id).image; !image.empty()) found.push_back(image);
+    return found;
+  }
   std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
 
   RunConfig config(const std::vector<std::string>& changes = {}) const {

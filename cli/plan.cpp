@@ -1,5 +1,7 @@
 // dehvf plan: what a run would take, before anything is loaded.
+#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "cli/command.h"
 #include "cli/machine.h"
@@ -15,7 +17,44 @@ struct Options {
   RunOptions run;
   std::string machine = "h200";
   int64_t length = 256, supervised = 8;
+  bool kernels = false;
 };
+
+// Those of the same name and part as one, the longest first.
+Json kernels_of(const PlannedWork& work, const MachineRates& rates) {
+  struct Kernel {
+    int64_t calls = 0, launches = 0;
+    double flops = 0, bytes = 0, seconds = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Kernel> kernels;
+  for (const Trace::Call& call : work.calls) {
+    Kernel& kernel = kernels[{std::string(part_of(call.place, call.kernel)), std::string(call.kernel)}];
+    kernel.calls += 1, kernel.launches += call.launches;
+    kernel.flops += call.flops, kernel.bytes += call.bytes;
+    kernel.seconds += forecast_seconds(std::span(&call, 1), rates);
+  }
+  std::vector<Json> rows;
+  for (const auto& [key, kernel] : kernels)
+    rows.push_back({{"part", key.first},
+                    {"kernel", key.second},
+                    {"calls", kernel.calls},
+                    {"launches", kernel.launches},
+                    {"flops", kernel.flops},
+                    {"bytes", kernel.bytes},
+                    {"forecast_s", kernel.seconds}});
+  std::ranges::stable_sort(rows, std::greater(), [](const Json& row) { return row["forecast_s"].get<double>(); });
+  return rows;
+}
+
+void print_kernels(const Json& kernels) {
+  std::printf("the training step's kernels:\n  %-12s %-26s %8s %8s %10s %10s %10s\n", "part", "kernel", "calls",
+              "launches", "TFLOP", "GB", "ms");
+  for (const Json& kernel : kernels)
+    std::printf("  %-12s %-26s %8lld %8lld %10.4f %10.3f %10.3f\n", kernel["part"].get<std::string>().c_str(),
+                kernel["kernel"].get<std::string>().c_str(), kernel["calls"].get<long long>(),
+                kernel["launches"].get<long long>(), 1e-12 * kernel["flops"].get<double>(),
+                1e-9 * kernel["bytes"].get<double>(), 1e3 * kernel["forecast_s"].get<double>());
+}
 
 Json work_of(const PlannedWork& work, const MachineRates& rates) {
   Json memory = Json::object();
@@ -45,12 +84,14 @@ Json plan(const Options& options) {
               {"samples", samples},
               {"length", options.length},
               {"machine", options.machine}};
-  if (!parameters_of(planned.model()).empty())
-    result["train"] = work_of(planned.train_step({.samples = samples,
-                                                  .length = options.length,
-                                                  .supervised = options.supervised,
-                                                  .mode = config.batches.mode}),
-                              rates);
+  if (!parameters_of(planned.model()).empty()) {
+    const PlannedWork step = planned.train_step({.samples = samples,
+                                                 .length = options.length,
+                                                 .supervised = options.supervised,
+                                                 .mode = config.batches.mode});
+    result["train"] = work_of(step, rates);
+    if (options.kernels) result["train"]["by_kernel"] = kernels_of(step, rates);
+  }
   const PlannedModel::Inference inference = planned.inference(samples, options.length);
   result["images"] = work_of(inference.images, rates);
   result["first_token"] = work_of(inference.first_token, rates);
@@ -82,6 +123,8 @@ void print(const Json& result) {
     std::printf("\n");
     most = std::max(most, work["bytes"].get<double>());
   }
+  if (result.contains("train") && result["train"].contains("by_kernel"))
+    print_kernels(result["train"]["by_kernel"]);
   const double there = result["device"]["bytes"].get<double>();
   std::printf("%s has %.1f GB: ", result["device"]["name"].get<std::string>().c_str(), 1e-9 * there);
   if (most <= there)
@@ -106,6 +149,7 @@ void add_plan(CLI::App& program, Action& chosen) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--machine", options->machine, kMachineHelp)->capture_default_str();
+  command->add_flag("--kernels", options->kernels, "also what each kernel of the training step takes");
   command->callback([&chosen, options] {
     chosen = [options] {
       const Json result = plan(*options);

@@ -111,7 +111,8 @@ class MemoryCases {
       const Shape heads{s[0], s[1] / dim, dim};
       return [x = on.random(heads), positions = on.indices(at), y = on.empty(heads),
               table = rope_table({}, dim, 512, DType::f32, on.device())](const KernelKey& key) {
-        kernel<Rope>(key)(x, positions, table, Turn::forward, y);
+        const TurnedHeads one{x, y};
+        kernel<Rope>(key)({&one, 1}, positions, table, Turn::forward);
       };
     });
   }

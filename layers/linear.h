@@ -20,15 +20,16 @@ class Linear : public Module {
   /// x [..., in] -> [..., out]: activation(x weight^T + bias) + residual
   Variable operator()(const Variable& x, std::optional<Activation> activation = {},
                       const Variable& residual = {}) const {
-    return linear(x, weight,
-                  {.bias = with_bias_ == Bias::zeros ? bias.variable() : Variable(),
-                   .activation = activation,
-                   .residual = residual});
+    return linear(x, weight, {.bias = own_bias(), .activation = activation, .residual = residual});
   }
+  /// As one of several maps of x: linears().
+  LinearMap map() const { return {.weight = weight, .added = {}, .bias = own_bias()}; }
 
   Parameter weight, bias;
 
  private:
+  Variable own_bias() const { return with_bias_ == Bias::zeros ? bias.variable() : Variable(); }
+
   Bias with_bias_;
 };
 
@@ -41,7 +42,7 @@ class LayerNorm : public Module {
     describer.parameter("bias", bias);
   }
   Variable operator()(const Variable& x) const { return layer_norm(x, weight, bias, eps_); }
-  /// The norm of x + residual, beside that sum.
+  /// The norm of x + residual, beside that sum; of x alone where `residual` is empty.
   AddedNorm operator()(const Variable& x, const Variable& residual) const {
     return add_layer_norm(x, residual, weight, bias, eps_);
   }

@@ -66,7 +66,7 @@ Variable TowerAdapters::beside_mlp(const Variable& u, const Variable& out, int l
   if (beside_.empty()) return out;
   const Adapter& adapter = *beside_[size_t(layer)];
   const Variable low = drop(adapter.down(u, Activation::gelu), layer, dropout);
-  return add(out, scale(adapter.up(low), config_.scale));
+  return linear(low, adapter.up.weight, {.scale = config_.scale, .residual = out});
 }
 
 Variable TowerAdapters::drop(const Variable& low, int layer, const TowerDropout& dropout_of) const {

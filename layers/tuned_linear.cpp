@@ -49,7 +49,7 @@ Variable TunedLinear::operator()(const Variable& x, const LoraDropout& dropout,
 
 std::vector<Variable> linears(const Variable& x, std::initializer_list<const TunedLinear*> maps,
                               const LoraDropout& dropout) {
-  std::vector<WeightSum> sums;
+  std::vector<LinearMap> sums;
   for (const TunedLinear* map : maps) {
     sums.push_back({map->weight});
     if (const auto& lora = map->lora_; lora && !map->drops(dropout))

@@ -1,5 +1,7 @@
 #include "models/llama.h"
 
+#include <tuple>
+
 #include "autograd/ops/attention.h"
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
@@ -227,28 +229,38 @@ Variable Llama::run_block(const Variable& x, const ImageState& state, const Fusi
                           const BlockContext& context, const Selection& selection,
                           const ForwardOptions& options) const {
   const Block& block = *blocks_[size_t(context.layer)];
-  const Variable residual = selection.q_rows.defined() ? gather_rows(x, selection.q_rows) : x;
-  const auto [h, u] = add_rms_norm(residual, attend(block, x, state, fusion, context, selection, options),
-                                   block.post_norm, config_.norm_eps);
+  const auto [stream, normed] = add_rms_norm(x, {}, block.input_norm, config_.norm_eps);
+  const Variable attended = attend(block, normed, state, fusion, context, selection, options);
+  const Variable residual = selection.q_rows.defined() ? gather_rows(stream, selection.q_rows) : stream;
+  const auto [h, u] = add_rms_norm(residual, attended, block.post_norm, config_.norm_eps);
   return feed_forward(block, h, u, state, fusion, context, options);
 }
 
-Variable Llama::attend(const Block& block, const Variable& x, const ImageState& state,
+Variable Llama::attend(const Block& block, const Variable& normed, const ImageState& state,
                        const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
                        const ForwardOptions& options) const {
   const AttentionOptions causal{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
   const auto heads = [&](const Variable& y, int count) {
     return reshape(y, {y.shape()[0], count, config_.head_dim});
   };
-  Variable u = rms_norm(x, block.input_norm, config_.norm_eps);
-  if (fusion) u = fusion->before_attention(u, state, context);
-  const Variable u_q = selection.q_rows.defined() ? gather_rows(u, selection.q_rows) : u;
+  const Variable u = fusion ? fusion->before_attention(normed, state, context) : normed;
+  const LoraDropout dropout = dropout_of(context, context.rows),
+                    dropout_of_all = dropout_of(context, context.batch);
   // With a cache the new tokens' positions continue those that are held.
-  const LoraDropout dropout = dropout_of(context, context.rows);
-  const Variable q = rope(heads(block.q(u_q, dropout), config_.heads), context.rows.positions, rope_);
-  const auto kv = linears(u, {&block.k, &block.v}, dropout_of(context, context.batch));
-  Variable k = rope(heads(kv[0], config_.kv_heads), context.batch.positions, rope_);
-  Variable v = heads(kv[1], config_.kv_heads);
+  const Tensor& positions = context.batch.positions;
+  Variable q, k, v;
+  if (selection.q_rows.defined()) {
+    const auto kv = linears(u, {&block.k, &block.v}, dropout_of_all);
+    q = rope(heads(block.q(gather_rows(u, selection.q_rows), dropout), config_.heads), context.rows.positions,
+             rope_);
+    k = rope(heads(kv[0], config_.kv_heads), positions, rope_);
+    v = kv[1];
+  } else {
+    const auto qkv = linears(u, {&block.q, &block.k, &block.v}, dropout_of_all);
+    std::tie(q, k) = rope(heads(qkv[0], config_.heads), heads(qkv[1], config_.kv_heads), positions, rope_);
+    v = qkv[2];
+  }
+  v = heads(v, config_.kv_heads);
   if (KvCache* cache = options.cache) {
     const size_t layer = size_t(context.layer);
     append(k.value(), cache->keys[layer], *cache, context.batch);

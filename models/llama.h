@@ -97,7 +97,7 @@ class Llama : public Module {
   Variable run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                      const BlockContext& context, const Selection& selection,
                      const ForwardOptions& options) const;
-  Variable attend(const Block& block, const Variable& x, const ImageState& state,
+  Variable attend(const Block& block, const Variable& normed, const ImageState& state,
                   const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
                   const ForwardOptions& options) const;
   /// x + what the block makes of the normed u.

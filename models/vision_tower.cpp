@@ -165,12 +165,13 @@ Variable VisionTower::run_block(const Block& block, const Variable& x, const Ten
   const auto scaled = [&](const Variable& y, const Parameter& factors) {
     return block.scaled ? multiply_row(y, factors) : y;
   };
-  Variable u = block.norm1(x);
-  if (adapters) u = adapters->before_attention(u, layer, dropout);
+  const auto [stream, normed] = block.norm1(x, {});
+  const Variable u = adapters ? adapters->before_attention(normed, layer, dropout) : normed;
+  const auto qkv = linears(u, {block.q.map(), block.k.map(), block.v.map()});
   const Variable attended = attention(
-      heads(block.q(u)), heads(block.k(u)), heads(block.v(u)), spans,
+      heads(qkv[0]), heads(qkv[1]), heads(qkv[2]), spans,
       {.causal = false, .scale = 1 / std::sqrt(double(dim)), .own_keys = true, .longest = x.shape()[1]});
-  const auto [h, w] = block.norm2(x, scaled(block.out(reshape(attended, x.shape())), block.scale1));
+  const auto [h, w] = block.norm2(stream, scaled(block.out(reshape(attended, x.shape())), block.scale1));
   const Variable inside = block.fc1(w, config_.activation);
   const Variable out =
       block.scaled ? add(h, scaled(block.fc2(inside), block.scale2)) : block.fc2(inside, {}, h);

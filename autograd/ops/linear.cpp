@@ -33,30 +33,48 @@ Tensor rows_for(const Tensor& x, int64_t width) {
   return Tensor({x.shape().rows(), width}, x.dtype(), x.device());
 }
 
-// y = x weight^T + low up^T, low = scale x down^T.
-Variable recorded(const Tensor& y, const Variable& x, const Tensor& low, const WeightSum& sum) {
-  const auto& [weight, added] = sum;
-  const Tensor kept = added.down.wants_grad() || weight.wants_grad() ? rows_of(x.value()) : Tensor();
-  return record(
-      "linear_low_rank", y, {x, weight, added.down, added.up},
-      [kept, low = added.up.wants_grad() ? low : Tensor(), weight = weight, down = added.down, up = added.up,
-       scale = added.scale, shape = x.shape()](const Tensor& gradient, const Wanted& wanted) {
-        Grads grads(4);
-        const Tensor dy = rows_of(gradient);
-        const auto of_weight = [&](const Tensor& d, const Tensor& input, const Variable& w) {
-          return product(d, input, w.shape(), w.grad_dtype(), {.transpose_a = true});
-        };
-        const Tensor dlow = wanted[0] || wanted[2] ? matmul(dy, up.value(), {.alpha = scale}) : Tensor();
-        if (wanted[0]) {
-          const ProductOutput dx{{{dy, weight.value()}, {dlow, down.value()}}, rows_for(dy, shape.last())};
-          product_into({&dx, 1}, false);
-          grads[0] = dx.c.reshape(shape);
-        }
-        if (wanted[1]) grads[1] = of_weight(dy, kept, weight);
-        if (wanted[2]) grads[2] = of_weight(dlow, kept, down);
-        if (wanted[3]) grads[3] = of_weight(dy, low, up);
-        return grads;
-      });
+// What linears() keeps for its backward pass.
+struct KeptMaps {
+  std::vector<LinearMap> maps;
+  std::vector<Tensor> lows;  // scale x down^T of each map with a low rank
+  Tensor rows;               // x, where a gradient reads it
+  Shape shape;
+  std::vector<Tensor> dys;  // of the results behind the first one: they wait here for its node
+};
+
+constexpr size_t kInputs = 4;  // of a map, in their order behind x: weight, down, up, bias
+
+// One product for x, one for each other gradient. A result that nobody used adds nothing.
+Grads back(const KeptMaps& kept, std::span<const Tensor> dys, const Wanted& wanted) {
+  Grads grads(1 + kInputs * kept.maps.size());
+  ProductOutput dx{{}, Tensor()};
+  // From the last one, as a tape would add them up.
+  for (size_t i = kept.maps.size(); i-- > 0;) {
+    const auto& [weight, added, bias] = kept.maps[i];
+    const size_t at = 1 + kInputs * i;
+    if (!dys[i].defined()) continue;
+    const Tensor dy = rows_of(dys[i]);
+    const auto of_weight = [&](size_t input, const Tensor& d, const Tensor& x, const Variable& w) {
+      if (wanted[at + input])
+        grads[at + input] = product(d, x, w.shape(), w.grad_dtype(), {.transpose_a = true});
+    };
+    const bool low = added.down.defined() && (wanted[0] || wanted[at + 1]);
+    const Tensor dlow = low ? matmul(dy, added.up.value(), {.alpha = added.scale}) : Tensor();
+    if (wanted[0]) {
+      dx.terms.push_back({dy, weight.value()});
+      if (low) dx.terms.push_back({dlow, added.down.value()});
+    }
+    of_weight(0, dy, kept.rows, weight);
+    of_weight(1, dlow, kept.rows, added.down);
+    of_weight(2, dy, kept.lows[i], added.up);
+    if (wanted[at + 3]) grads[at + 3] = sum_rows(dy, bias.grad_dtype());
+  }
+  if (!dx.terms.empty()) {
+    dx.c = rows_for(dx.terms[0].a, kept.shape.last());
+    product_into({&dx, 1}, false);
+    grads[0] = dx.c.reshape(kept.shape);
+  }
+  return grads;
 }
 
 }  // namespace
@@ -65,23 +83,45 @@ Variable linear(const Variable& x, const Variable& weight) {
   return recorded(linear(x.value(), weight.value()), x, weight);
 }
 
-std::vector<Variable> linears(const Variable& x, const std::vector<WeightSum>& weights) {
+std::vector<Variable> linears(const Variable& x, const std::vector<LinearMap>& maps) {
   const Tensor rows = rows_of(x.value());
-  std::vector<Tensor> lows;
+  const auto kept = std::make_shared<KeptMaps>(KeptMaps{maps, {}, {}, x.shape(), {}});
   std::vector<ProductOutput> outputs;
-  for (const auto& [weight, added] : weights) {
+  std::vector<Variable> inputs{x};
+  for (const auto& [weight, added, bias] : maps) {
     outputs.push_back({{{rows, weight.value()}}, rows_for(rows, weight.shape()[0])});
-    lows.push_back(added.down.defined()
-                       ? matmul(rows, added.down.value(), {.transpose_b = true, .alpha = added.scale})
-                       : Tensor());
-    if (lows.back()) outputs.back().terms.push_back({lows.back(), added.up.value()});
+    if (bias.defined()) outputs.back().epilogue.bias = bias.value();
+    const Tensor low = added.down.defined()
+                           ? matmul(rows, added.down.value(), {.transpose_b = true, .alpha = added.scale})
+                           : Tensor();
+    if (low) outputs.back().terms.push_back({low, added.up.value()});
+    kept->lows.push_back(added.up.wants_grad() ? low : Tensor());
+    if (weight.wants_grad() || added.down.wants_grad()) kept->rows = rows;
+    inputs.insert(inputs.end(), {weight, added.down, added.up, bias});
   }
   product_into(outputs, true);
+  // The first one's node was recorded before the others' and is visited after them.
   std::vector<Variable> results;
-  for (size_t i = 0; i < weights.size(); ++i) {
+  for (size_t i = 0; i < maps.size(); ++i) {
     const Tensor y = outputs[i].c.reshape(x.shape().with(-1, outputs[i].c.size(1)));
-    results.push_back(lows[i] ? recorded(y, x, lows[i], weights[i]) : recorded(y, x, weights[i].weight));
+    if (i == 0)
+      results.push_back(record(
+          "linears", y, inputs,
+          [kept](const Tensor& dy, const Wanted& wanted) {
+            kept->dys[0] = dy;
+            return back(*kept, std::exchange(kept->dys, {}), wanted);
+          },
+          true));
+    else
+      results.push_back(record(
+          "linears' other", y, {results[0]},
+          [kept, i](const Tensor& dy, const Wanted&) {
+            kept->dys[i] = dy;
+            return Grads(1);
+          },
+          true));
   }
+  kept->dys.resize(maps.size());
   return results;
 }
 
@@ -90,10 +130,11 @@ Variable linear(const Variable& x, const Variable& weight, const LowRank& added)
 }
 
 Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue& with) {
-  const auto& [bias, activation, residual] = with;
+  const auto& [scale, bias, activation, residual] = with;
   const Tensor rows = rows_of(x.value());
   ProductOutput y{{{rows, weight.value()}}, rows_for(rows, weight.shape()[0])};
   std::vector<Variable> inputs{x, weight};
+  y.epilogue.scale = scale;
   y.epilogue.activation = activation;
   if (bias.defined()) {
     inputs.push_back(bias);
@@ -106,13 +147,15 @@ Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue&
   }
   product_into({&y, 1}, true);
   const auto back = [kept = weight.wants_grad() ? rows : Tensor(), weight, before = y.epilogue.before,
-                     activation = activation, x_shape = x.shape(), has_bias = bias.defined(),
+                     scale = scale, activation = activation, x_shape = x.shape(), has_bias = bias.defined(),
                      bias_type = bias.defined() ? bias.grad_dtype() : DType::f32,
                      has_residual = residual.defined()](const Tensor& gradient, const Wanted& wanted) {
     Grads grads(2);
     const Tensor dy = before ? activate_backward(before, rows_of(gradient), *activation) : rows_of(gradient);
-    if (wanted[0]) grads[0] = matmul(dy, weight.value()).reshape(x_shape);
-    if (wanted[1]) grads[1] = product(dy, kept, weight.shape(), weight.grad_dtype(), {.transpose_a = true});
+    if (wanted[0]) grads[0] = matmul(dy, weight.value(), {.alpha = scale}).reshape(x_shape);
+    if (wanted[1])
+      grads[1] =
+          product(dy, kept, weight.shape(), weight.grad_dtype(), {.transpose_a = true, .alpha = scale});
     if (has_bias) grads.push_back(wanted[2] ? sum_rows(dy, bias_type) : Tensor());
     if (has_residual) grads.push_back(gradient);
     return grads;

@@ -14,8 +14,9 @@ namespace dehvf {
 Variable linear(const Variable& x, const Variable& weight);  // x [..., in], weight [out, in]
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias);  // bias [out]; may be empty
 
-/// What linear() does to its product before it is rounded: activation(x weight^T + bias) + residual.
+/// What linear() does to its product before it is rounded: activation(scale x weight^T + bias) + residual.
 struct LinearEpilogue {
+  double scale = 1;
   Variable bias = {};  // [out]
   std::optional<Activation> activation = {};
   Variable residual = {};  // like the result
@@ -36,14 +37,16 @@ struct LowRank {
 /// x (weight + scale up down)^T, of which no sum of weights is ever formed.
 Variable linear(const Variable& x, const Variable& weight, const LowRank& added);
 
-/// A weight and what is added to it: nothing where `added` has no matrices.
-struct WeightSum {
+/// One of several maps of x: a weight, what is added to it (nothing where `added` has no matrices), a bias
+/// [out], which may be empty.
+struct LinearMap {
   Variable weight;
   LowRank added = {};
+  Variable bias = {};
 };
 
-/// x against several weights: one result each, all by one product.
-std::vector<Variable> linears(const Variable& x, const std::vector<WeightSum>& weights);
+/// x through several maps: one result each, all by one product, as is the gradient of x.
+std::vector<Variable> linears(const Variable& x, const std::vector<LinearMap>& maps);
 
 Variable matmul(const Variable& a, const Variable& b,
                 bool transpose_b = false);  // matrices, or batches of them

@@ -52,7 +52,10 @@ Variable record_normed(std::string_view op, const Tensor& y, const Variable& sum
 }  // namespace
 
 AddedNorm add_rms_norm(const Variable& x, const Variable& residual, const Variable& weight, double eps) {
-  const RmsNormResult result = add_rms_norm(x.value(), residual.value(), weight.value(), eps);
+  const Tensor stream = x.value();
+  RmsNormResult result = residual.defined() ? add_rms_norm(stream, residual.value(), weight.value(), eps)
+                                            : rms_norm(stream, weight.value(), eps);
+  if (!residual.defined()) result.sum = stream;
   const auto slot = std::make_shared<Tensor>();
   const Variable sum = record(
       "add_rms_norm", result.sum, {x, residual, weight},
@@ -73,8 +76,11 @@ AddedNorm add_rms_norm(const Variable& x, const Variable& residual, const Variab
 AddedNorm add_layer_norm(const Variable& x, const Variable& residual, const Variable& weight,
                          const Variable& bias, double eps) {
   const bool needs_sum = x.wants_grad() || residual.wants_grad() || weight.wants_grad();
-  const LayerNormResult result =
-      add_layer_norm(x.value(), residual.value(), weight.value(), bias.value(), eps);
+  const Tensor stream = x.value();
+  LayerNormResult result = residual.defined()
+                               ? add_layer_norm(stream, residual.value(), weight.value(), bias.value(), eps)
+                               : layer_norm(stream, weight.value(), bias.value(), eps);
+  if (!residual.defined()) result.sum = stream;
   const Tensor kept = needs_sum ? result.sum : Tensor();
   const auto slot = std::make_shared<Tensor>();
   const Variable sum = record("add_layer_norm", result.sum, {x, residual, weight, bias},

@@ -8,8 +8,8 @@ namespace dehvf {
 Variable rms_norm(const Variable& x, const Variable& weight, double eps);
 Variable layer_norm(const Variable& x, const Variable& weight, const Variable& bias, double eps);
 
-/// A residual stream and its norm: sum = x + residual, normed = the norm of sum. Backward is one pass over
-/// both.
+/// A residual stream and its norm: sum = x + residual, or x where `residual` is empty; normed = the norm of
+/// sum. Backward is one pass over both.
 struct AddedNorm {
   Variable sum, normed;
 };

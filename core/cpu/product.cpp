@@ -7,7 +7,7 @@ namespace {
 void finish(const Tensor& sum, const Tensor& times, const ProductOutput& output) {
   const Epilogue& e = output.epilogue;
   const DType wide = sum.dtype();
-  const auto scaled = [&](const Tensor& x) { return e.row_scale ? multiply_column(x, e.row_scale) : x; };
+  const auto scaled = [&](const Tensor& x) { return e.scale == 1 ? x : scale(x, e.scale); };
   const auto rounded = [](const Tensor& x, const Tensor& into) { run<Cast>(DeviceKind::cpu, x, into); };
   Tensor y = scaled(sum);
   if (e.bias) y = add_row(y, cast(e.bias, wide));

@@ -5,7 +5,8 @@
 namespace dehvf::cpu {
 namespace {
 
-void rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn, const Tensor& y) {
+void turn_heads(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn,
+                const Tensor& y) {
   const int64_t heads = x.size(1), half = x.size(2) / 2;
   visit_float(x.dtype(), [&]<class T>(std::type_identity<T>) {
     visit_float(table.cos.dtype(), [&]<class A>(std::type_identity<A>) {
@@ -32,6 +33,10 @@ void rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn
       });
     });
   });
+}
+
+void rope(std::span<const TurnedHeads> all, const Tensor& positions, const RopeTable& table, Turn turn) {
+  for (const auto& [x, y] : all) turn_heads(x, positions, table, turn, y);
 }
 
 const Provide<Rope> provide_rope{{DeviceKind::cpu}, rope};

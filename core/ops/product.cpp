@@ -23,7 +23,6 @@ void check_epilogue(const Epilogue& epilogue, const Tensor& c, bool transpose_b)
   const auto like = [&](std::string_view name, const Tensor& x, const Shape& shape, DType dtype) {
     if (x) check_like("product", name, x, shape, dtype, c.device());
   };
-  like("row_scale", epilogue.row_scale, {c.size(0)}, statistics_dtype(c.dtype()));
   like("bias", epilogue.bias, {c.size(1)}, c.dtype());
   like("residual", epilogue.residual, c.shape(), c.dtype());
   like("before", epilogue.before, c.shape(), c.dtype());
@@ -51,8 +50,7 @@ void count(Trace& trace, const ProductOutput& output) {
 }  // namespace
 
 std::vector<Tensor> ProductOutput::tensors() const {
-  std::vector<Tensor> all{
-      c, epilogue.row_scale, epilogue.bias, epilogue.residual, epilogue.before, epilogue.factor};
+  std::vector<Tensor> all{c, epilogue.bias, epilogue.residual, epilogue.before, epilogue.factor};
   for (const auto* sum : {&terms, &epilogue.times})
     for (const auto& [a, b] : *sum) all.insert(all.end(), {a, b});
   return all;

@@ -17,9 +17,9 @@ struct ProductTerm {
 };
 
 /// What becomes of an output's sum before it is rounded, of which any part may be empty:
-///   c = activation(row_scale sum + bias) (row_scale times) + residual
+///   c = activation(scale sum + bias) (scale times) + residual
 struct Epilogue {
-  Tensor row_scale;                      // [m], f32 (f64 beside f64)
+  double scale = 1;
   Tensor bias;                           // [n], like c
   std::optional<Activation> activation;  // none leaves it as it is
   std::vector<ProductTerm> times;        // a second sum: the gated half of SwiGLU
@@ -27,7 +27,7 @@ struct Epilogue {
   Tensor before, factor;  // like c: receive what the activation took and the second sum, for a backward pass
 
   bool empty() const {
-    return !row_scale && !bias && !activation && times.empty() && !residual && !before && !factor;
+    return scale == 1 && !bias && !activation && times.empty() && !residual && !before && !factor;
   }
 };
 

@@ -60,19 +60,29 @@ RopeTable rope_table(const RopeOptions& options, int64_t dim, int64_t positions,
   return {cos.to(device), sin.to(device)};
 }
 
-Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn) {
-  check_float("rope", "x", x);
-  require(x.shape().rank() == 3, "rope: x is ", x.shape(), ", wanted [tokens, heads, dim]");
-  check_like("rope", "positions", positions, {x.size(0)}, DType::i32, x.device());
-  require(table.cos.size(1) * 2 == x.size(2), "rope: table for heads of ", table.cos.size(1) * 2, ", x is ",
-          x.shape());
+void rope_into(std::span<const TurnedHeads> all, const Tensor& positions, const RopeTable& table, Turn turn) {
+  if (all.empty()) return;
+  const Tensor& first = all[0].x;
+  for (const auto& [x, y] : all) {
+    check_float("rope", "x", x);
+    require(x.shape().rank() == 3, "rope: x is ", x.shape(), ", wanted [tokens, heads, dim]");
+    require(table.cos.size(1) * 2 == x.size(2), "rope: table for heads of ", table.cos.size(1) * 2, ", x is ",
+            x.shape());
+    check_like("rope", "x", x, first.shape().with(1, x.size(1)), first.dtype(), first.device());
+    check_same("rope", "x", x, "y", y);
+  }
+  check_like("rope", "positions", positions, {first.size(0)}, DType::i32, first.device());
   check_same("rope", "cos", table.cos, "sin", table.sin);
-  require<DeviceError>(table.cos.device() == x.device(), "rope: table on ", table.cos.device(), ", x on ",
-                       x.device());
+  require<DeviceError>(table.cos.device() == first.device(), "rope: table on ", table.cos.device(), ", x on ",
+                       first.device());
   check_indices("rope", "position", positions, table.cos.size(0));
-  Tensor y(x.shape(), x.dtype(), x.device());
-  run<Rope>(x.device().kind, x, positions, table, turn, y);
-  return y;
+  run<Rope>(first.device().kind, all, positions, table, turn);
+}
+
+Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn) {
+  const TurnedHeads one{x, Tensor(x.shape(), x.dtype(), x.device())};
+  rope_into({&one, 1}, positions, table, turn);
+  return one.y;
 }
 
 }  // namespace dehvf

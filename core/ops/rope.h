@@ -2,6 +2,9 @@
 // are computed once, in f64.
 #pragma once
 
+#include <array>
+#include <span>
+
 #include "core/kernel.h"
 #include "core/tensor.h"
 
@@ -32,13 +35,21 @@ RopeTable rope_table(const RopeOptions& options, int64_t dim, int64_t positions,
 
 enum class Turn : int8_t { forward = 1, back = -1 };
 
-struct Rope : KernelTag<Rope, void(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn,
-                                   const Tensor& y)> {
+struct TurnedHeads {
+  Tensor x, y;  // [tokens, heads, dim] of one dtype; y may be x
+  std::array<Tensor, 2> tensors() const { return {x, y}; }
+};
+
+struct Rope : KernelTag<Rope, void(std::span<const TurnedHeads> all, const Tensor& positions,
+                                   const RopeTable& table, Turn)> {
   static constexpr std::string_view name = "rope";
 };
 
-/// x [tokens, heads, dim], positions i32 [tokens]. Throws ShapeError for a position outside the table
-/// (checked where the positions are on the CPU).
+/// Each x [tokens, heads, dim], positions i32 [tokens]: queries and keys, which may have other numbers of
+/// heads, are turned at once. Throws ShapeError for a position outside the table (checked where the positions
+/// are on the CPU), DTypeError for x of two dtypes.
+void rope_into(std::span<const TurnedHeads> all, const Tensor& positions, const RopeTable& table,
+               Turn turn = Turn::forward);
 Tensor rope(const Tensor& x, const Tensor& positions, const RopeTable& table, Turn turn = Turn::forward);
 
 }  // namespace dehvf

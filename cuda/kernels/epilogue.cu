@@ -23,7 +23,7 @@ __global__ void finish_product_kernel(const S* parts, const S* times_parts, int 
   if (at >= all) return;
   float sum[1] = {sum_of(parts, count, per_matrix, at)}, times[1] = {};
   if (out.gated) times[0] = sum_of(times_parts, count, per_matrix, at);
-  out.store(at / n, at % n, at, sum, times);
+  out.store(at % n, at, sum, times);
 }
 
 template <class S, class C>

@@ -1,4 +1,4 @@
-// c = activation(row_scale sum + bias) (row_scale times) + residual for neighbours in a row, rounded once.
+// c = activation(scale sum + bias) (scale times) + residual for neighbours in a row, rounded once.
 #pragma once
 
 #include "core/ops/product.h"
@@ -12,17 +12,15 @@ namespace dehvf::cuda {
 template <class C>
 struct OutputView {
   C* data;
-  const float* row_scale;
   const C *bias, *residual;
   C *before, *factor;
-  float alpha;  // of both sums
+  float scale;  // of both sums
   Activation activation;
   bool activated, gated;
 
-  /// Of N neighbours, the first of them in `row` and `column`, element `at` of c. Gated by `times`.
+  /// Of N neighbours, the first of them in `column`, element `at` of c. Gated by `times`.
   template <int N>
-  __device__ void store(int64_t row, int64_t column, int64_t at, float (&v)[N], float (&times)[N]) const {
-    const float scale = row_scale ? alpha * row_scale[row] : alpha;
+  __device__ void store(int64_t column, int64_t at, float (&v)[N], float (&times)[N]) const {
     each<N>([&](int i) { v[i] *= scale; });
     if (bias) add<N>(bias + column, v);
     if (before) write<N>(before + at, v);
@@ -69,12 +67,11 @@ OutputView<C> view_of_output(const ProductOutput& output, float alpha = 1) {
   const auto of = []<class T>(const Tensor& x, T*) { return x ? static_cast<T*>(x.raw()) : nullptr; };
   constexpr C* kOwn = nullptr;
   return {of(output.c, kOwn),
-          of(e.row_scale, static_cast<float*>(nullptr)),
           of(e.bias, kOwn),
           of(e.residual, kOwn),
           of(e.before, kOwn),
           of(e.factor, kOwn),
-          alpha,
+          alpha * float(e.scale),
           e.activation.value_or(Activation::relu),
           e.activation.has_value(),
           !e.times.empty()};

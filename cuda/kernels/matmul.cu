@@ -98,7 +98,7 @@ __device__ void put(const WarpSums& sums, int rows, SumTile& to) {
       }
 }
 
-constexpr int kTerms = 4, kSegments = 4;  // the most along k, along n
+constexpr int kTerms = 6, kSegments = 4;  // the most along k: q, k and v with LoRA; along n
 constexpr int kAtOnce = 8;                // columns that a thread stores
 
 // Of the terms of one output. A gated one's tile of b holds 16 columns of b and the same 16 of its factor's
@@ -156,13 +156,13 @@ __device__ void finish_tile(const Segment<T, C>& segment, SumTile& sums, int64_t
       auto sum = load<kAtOnce>(sums.at(r, held));
       Pack<float, kAtOnce> times{};
       if (out.gated) times = load<kAtOnce>(sums.at(r, held + kTurn));
-      out.store(first + r, column + s, at, sum.items, times.items);
+      out.store(column + s, at, sum.items, times.items);
     } else {
 #pragma unroll 1
       for (int e = 0; e < kAtOnce && e < left; ++e) {
         float sum[1] = {*sums.at(r, held + e)}, times[1] = {};
         if (out.gated) times[0] = *sums.at(r, held + kTurn + e);
-        out.store(first + r, column + s + e, at + e, sum, times);
+        out.store(column + s + e, at + e, sum, times);
       }
     }
   }

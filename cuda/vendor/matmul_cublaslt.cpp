@@ -170,14 +170,16 @@ void matmul_cublaslt(const Tensor& a, const Tensor& b, const Tensor& c, const Ma
   Registry<Matmul>::instance().find({DeviceKind::cuda})(a, b, c, options);
 }
 
-void add_up(const std::vector<ProductTerm>& terms, const Tensor& added, bool transpose_b, const Tensor& sum) {
+void add_up(const std::vector<ProductTerm>& terms, double alpha, const Tensor& added, bool transpose_b,
+            const Tensor& sum) {
   const auto& [a, b] = terms[0];
-  if (!multiply(a, b, added, sum, {.transpose_b = transpose_b})) {
-    const ProductOutput one{{{a, b}}, sum, {.residual = added}};
+  if (!multiply(a, b, added, sum, {.transpose_b = transpose_b, .alpha = alpha})) {
+    const ProductOutput one{{{a, b}}, sum, {.scale = alpha, .residual = added}};
     Registry<Product>::instance().find({DeviceKind::cuda})({&one, 1}, transpose_b);
   }
   for (size_t i = 1; i < terms.size(); ++i)
-    matmul_cublaslt(terms[i].a, terms[i].b, sum, {.transpose_b = transpose_b, .accumulate = true});
+    matmul_cublaslt(terms[i].a, terms[i].b, sum,
+                    {.transpose_b = transpose_b, .accumulate = true, .alpha = alpha});
 }
 
 // One product a term, each rounded to c's dtype; then an epilogue on those sums, which wait where a result of
@@ -186,16 +188,16 @@ void product_cublaslt(std::span<const ProductOutput> outputs, bool transpose_b) 
   for (const ProductOutput& output : outputs) {
     const auto& [terms, c, epilogue] = output;
     if (c.count() == 0) continue;
-    const auto& [row_scale, bias, activation, times, residual, before, factor] = epilogue;
-    if (!row_scale && !bias && !activation && times.empty() && !before) {
-      add_up(terms, residual, transpose_b, c);
+    const auto& [scale, bias, activation, times, residual, before, factor] = epilogue;
+    if (!bias && !activation && times.empty() && !before) {
+      add_up(terms, scale, residual, transpose_b, c);
       continue;
     }
     const auto room = [&] { return Tensor(c.shape(), c.dtype(), c.device()); };
     const Tensor sum = before ? before : residual ? room() : c;
-    add_up(terms, {}, transpose_b, sum);
+    add_up(terms, 1, {}, transpose_b, sum);
     const Tensor factors = times.empty() ? Tensor() : factor ? factor : room();
-    if (factors) add_up(times, {}, transpose_b, factors);
+    if (factors) add_up(times, 1, {}, transpose_b, factors);
     finish_product(sum, factors, output);
   }
 }

@@ -69,6 +69,13 @@ const AddCase multiply_case({"multiply",
                              {{"a", kOdd}, {"b", kOdd}},
                              [](auto in) { return multiply(in[0], in[1]); },
                              pairwise(kOdd, [](double a, double b) { return a * b; })});
+// A leaf that gets two gradients of one node.
+const AddCase square_case({"multiply_by_itself",
+                           {{"x", kOdd}},
+                           [](auto in) { return multiply(in[0], in[0]); },
+                           plain(kOdd, [](const Doubles& in, std::span<double> out) {
+                             for (size_t i = 0; i < out.size(); ++i) out[i] = in[0][i] * in[0][i];
+                           })});
 const AddCase scale_case({"scale",
                           {{"x", {1}}},
                           [](auto in) { return scale(in[0], -2.5); },
@@ -184,14 +191,21 @@ const AddCase low_rank_case({"linear_low_rank",
                              5});
 const AddCase linears_case(
     {"linears",
-     {{"x", {7, 31}}, {"left", {13, 31}}, {"right", {13, 31}}, {"down", {3, 31}}, {"up", {13, 3}}},
+     {{"x", {7, 31}},
+      {"left", {13, 31}},
+      {"right", {13, 31}},
+      {"down", {3, 31}},
+      {"up", {13, 3}},
+      {"third", {13, 31}},
+      {"bias", {13}}},
      [](auto in) {
-       const auto both = linears(in[0], {{in[1]}, {in[2], LowRank{in[3], in[4], 0.7}}});
-       return multiply(both[0], both[1]);
+       const auto all = linears(in[0], {{in[1]}, {in[2], LowRank{in[3], in[4], 0.7}}, {in[5], {}, in[6]}});
+       return add(multiply(all[0], all[1]), all[2]);
      },
      [](auto in) {
        const Variable low = scale(linear(linear(in[0], in[3]), in[4]), 0.7);
-       return multiply(linear(in[0], in[1]), add(linear(in[0], in[2]), low));
+       return add(multiply(linear(in[0], in[1]), add(linear(in[0], in[2]), low)),
+                  linear(in[0], in[5], in[6]));
      },
      31 * 3,
      60,

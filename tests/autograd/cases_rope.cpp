@@ -1,5 +1,6 @@
 #include <complex>
 
+#include "autograd/ops/elementwise.h"
 #include "autograd/ops/rope.h"
 #include "core/ops/check.h"
 #include "op_cases.h"
@@ -36,6 +37,22 @@ Op rope_op(int64_t dim, double theta) {
 // K: a rounding each of cos, sin, two products and a sum.
 const AddCase rope_case({"rope", {{"x", {7, 3, 14}}}, rope_op(14, 10000), turned(3, 14, 10000), 5});
 const AddCase rope_pair_case({"rope_one_pair", {{"x", {7, 1, 2}}}, rope_op(2, 500), turned(1, 2, 500), 5});
+const AddCase rope_two_case({"rope_of_two",
+                             {{"q", {7, 3, 14}}, {"k", {7, 3, 14}}},
+                             [](std::span<const Variable> in) {
+                               const auto dtype = statistics_dtype(in[0].dtype());
+                               const RopeTable table = rope_table({.theta = 500}, 14, 37, dtype);
+                               const auto [q, k] = rope(in[0], in[1], tensor_of(kPositions), table);
+                               return add(q, scale(k, -2));
+                             },
+                             [](std::span<const Variable> in) {
+                               const RopeTable table = rope_table({.theta = 500}, 14, 37, DType::f64);
+                               return add(rope(in[0], tensor_of(kPositions), table),
+                                          scale(rope(in[1], tensor_of(kPositions), table), -2));
+                             },
+                             15,
+                             12,
+                             3});
 
 }  // namespace
 }  // namespace dehvf

@@ -13,7 +13,7 @@ namespace {
 struct Wanted {
   int64_t n;
   std::vector<int64_t> k;  // of its terms
-  std::string parts;       // row_scale r, bias b, activation a, times t, residual +, before <, factor >
+  std::string parts;       // scale s, bias b, activation a, times t, residual +, before <, factor >
   Activation activation = Activation::silu;
   bool has(char part) const { return parts.find(part) != std::string::npos; }
 };
@@ -21,13 +21,13 @@ struct Wanted {
 // Widths and depths of whole packs and ragged ones, above a tile, so deep that k is cut; no depth at all; on
 // the tensor cores and, where a depth is no multiple of eight, without them.
 const std::vector<Wanted> kCases[] = {{{40, {24}, "b"}},
-                                      {{136, {72, 8}, "rba+<", Activation::gelu_quick}},
-                                      {{8, {32, 0, 40}, "at"}, {136, {24}, "rbat+<>"}, {48, {8, 8}, "+"}},
-                                      {{5, {7, 3}, "rat+<>"}, {16, {16}, "ba<", Activation::gelu}},
-                                      {{1, {1}, "rba+", Activation::relu}},
+                                      {{136, {72, 8}, "sba+<", Activation::gelu_quick}},
+                                      {{8, {32, 0, 40}, "at"}, {136, {24}, "sbat+<>"}, {48, {8, 8}, "+"}},
+                                      {{5, {7, 3}, "sat+<>"}, {16, {16}, "ba<", Activation::gelu}},
+                                      {{1, {1}, "sba+", Activation::relu}},
                                       {{8, {0}, "b+"}},
-                                      {{24, {1048}, "rba+<", Activation::gelu_tanh}, {17, {520, 520}, "+"}},
-                                      {{72, {1048}, "rat+<>"}, {3, {2048}, "at"}}};
+                                      {{24, {1048}, "sba+<", Activation::gelu_tanh}, {17, {520, 520}, "+"}},
+                                      {{72, {1048}, "sat+<>"}, {3, {2048}, "at"}}};
 
 double largest(const Tensor& x) {
   double most = 0;
@@ -66,7 +66,7 @@ class EpilogueKernels : public Parity {
       result.terms.push_back({matrix(m, k, dtype, 0, range), weight(k)});
       if (wanted.has('t')) e.times.push_back({result.terms.back().a, weight(k)});
     }
-    if (wanted.has('r')) e.row_scale = matrix(1, m, DType::f32).reshape({m});
+    if (wanted.has('s')) e.scale = -0.75;
     if (wanted.has('b')) e.bias = matrix(1, wanted.n, dtype, shift).reshape({wanted.n});
     if (wanted.has('a')) e.activation = wanted.activation;
     if (wanted.has('+')) e.residual = matrix(m, wanted.n, dtype, shift);
@@ -88,12 +88,11 @@ class EpilogueKernels : public Parity {
   std::vector<std::pair<Tensor, int64_t>> wholes_;
 };
 
-Tensor sum_of(const std::vector<ProductTerm>& terms, const Tensor& c, const Tensor& row_scale,
-              bool transpose_b) {
+Tensor sum_of(const std::vector<ProductTerm>& terms, const Tensor& c, double scaled, bool transpose_b) {
   const Tensor sum = zeros(c.shape(), DType::f64);
   for (const auto& [a, b] : terms)
     matmul_into(exact(a), exact(b), sum, {.transpose_b = transpose_b, .accumulate = true});
-  return row_scale ? multiply_column(sum, exact(row_scale)) : sum;
+  return scale(sum, scaled);
 }
 
 // `residual` as it was before: it may be c. A variant that does its epilogue on rounded sums rounds each
@@ -107,14 +106,14 @@ void EpilogueKernels::expect_meant(const ProductOutput& output, const Tensor& re
   const bool rounds_sums = what.find("cublaslt") != std::string::npos;
   const int stores = rounds_sums ? 2 * int(output.terms.size() + e.times.size()) : 1;
   double magnitude = std::sqrt(depth);  // of a row and a column, each of the fourth root
-  Tensor want = sum_of(output.terms, output.c, e.row_scale, transpose_b);
+  Tensor want = sum_of(output.terms, output.c, e.scale, transpose_b);
   if (e.bias) want = add_row(want, exact(e.bias));
   if (e.before)
     expect_close(e.before, want, {.additions = depth, .magnitude = magnitude, .stores = stores},
                  what + ", before");
   if (e.activation) want = activate(want, *e.activation);
   if (!e.times.empty()) {
-    const Tensor factor = sum_of(e.times, output.c, e.row_scale, transpose_b);
+    const Tensor factor = sum_of(e.times, output.c, e.scale, transpose_b);
     if (e.factor)
       expect_close(e.factor, factor, {.additions = depth, .magnitude = magnitude, .stores = stores},
                    what + ", factor");
@@ -151,7 +150,7 @@ TEST_P(EpilogueKernels, AllParts) {
 TEST_P(EpilogueKernels, ResultsAtAnyAddress) {
   for (const KernelKey& key : variants())
     for (DType dtype : kKernelDtypes)
-      check(key, {{40, {16}, "rbat+<>"}, {48, {24}, "b+"}}, 33, dtype, true, 1);
+      check(key, {{40, {16}, "sbat+<>"}, {48, {24}, "b+"}}, 33, dtype, true, 1);
 }
 
 TEST_P(EpilogueKernels, EveryActivation) {
@@ -163,7 +162,7 @@ TEST_P(EpilogueKernels, EveryActivation) {
 TEST_P(EpilogueKernels, ResidualMayBeTheResult) {
   for (const KernelKey& key : variants())
     for (int64_t k : {40, 1048})
-      for (const char* parts : {"", "rba", "at"}) {
+      for (const char* parts : {"", "sba", "at"}) {
         ProductOutput output = drawn_output({24, {k}, parts}, 19, DType::f16, true, 0);
         output.c = output.epilogue.residual = matrix(19, 24, DType::f16);
         const Tensor before = exact(output.c);
@@ -208,8 +207,6 @@ TEST_P(EpilogueKernels, RefuseWhatDoesNotFit) {
   };
   refused([&](Epilogue& e) { e.bias = matrix(1, 9, DType::bf16).reshape({9}); });
   refused([&](Epilogue& e) { e.bias = matrix(1, 8, DType::f32).reshape({8}); });
-  refused([&](Epilogue& e) { e.row_scale = matrix(1, 8, DType::f32).reshape({8}); });
-  refused([&](Epilogue& e) { e.row_scale = matrix(1, 3, DType::bf16).reshape({3}); });
   refused([&](Epilogue& e) { e.residual = matrix(8, 3, DType::bf16); });
   refused([&](Epilogue& e) { e.factor = matrix(3, 8, DType::bf16); });
   refused([&](Epilogue& e) { e.times = {{matrix(3, 16, DType::bf16), matrix(9, 16, DType::bf16)}}; });

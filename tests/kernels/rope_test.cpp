@@ -33,7 +33,7 @@ TEST_P(RopeKernels, TurnBothWays) {
             const RopeTable wide{exact(table.cos), exact(table.sin)};
             const Tensor whole = output(count, shift, dtype);
             const Tensor y = whole.slice(shift, shift + count).reshape(x.shape());
-            run<Rope>(device().kind, x, positions.to(device()), here, turn, y);
+            rope_into({{{x, y}}}, positions.to(device()), here, turn);
             expect_close(y, rope(exact(x), positions, wide, turn), {.additions = 2, .magnitude = 12}, "rope");
             expect_untouched_behind(whole, shift + count);
           }
@@ -43,9 +43,31 @@ TEST_P(RopeKernels, BackUndoesForwardInPlace) {
   const RopeTable table = rope_table({}, 24, kPositions, DType::f32, device());
   const Tensor positions = positions_of(7).to(device());
   const Tensor x = random_normal({7, 3, 24}, 1, 3).to(device()), y = x.clone();
-  run<Rope>(device().kind, y, positions, table, Turn::forward, y);
-  run<Rope>(device().kind, y, positions, table, Turn::back, y);
+  rope_into({{{y, y}}}, positions, table, Turn::forward);
+  rope_into({{{y, y}}}, positions, table, Turn::back);
   expect_close(y, exact(x), {.additions = 4, .magnitude = 8}, "there and back");
+}
+
+// Other numbers of heads each, more tensors than a launch takes, one of them at an odd address.
+TEST_P(RopeKernels, TurnSeveralAtOnceAsOneByOne) {
+  const RopeTable table = rope_table({}, 32, kPositions, DType::f32, device());
+  const Tensor positions = positions_of(6).to(device());
+  for (size_t several : {2, 3}) {
+    std::vector<TurnedHeads> all;
+    std::vector<Tensor> wholes;
+    for (size_t i = 0; i < several; ++i) {
+      const int64_t heads = 9 - 4 * int64_t(i), count = 6 * heads * 32, shift = i == 1;
+      wholes.push_back(output(count, shift, DType::bf16));
+      all.push_back({drawn(count, 0, DType::bf16, device(), i).reshape({6, heads, 32}),
+                     wholes.back().slice(shift, shift + count).reshape({6, heads, 32})});
+    }
+    rope_into(all, positions, table, Turn::back);
+    for (size_t i = 0; i < several; ++i) {
+      const Tensor alone = rope(all[i].x, positions, table, Turn::back).to(kCpu), y = all[i].y.to(kCpu);
+      EXPECT_EQ(std::memcmp(y.raw(), alone.raw(), y.bytes()), 0) << i << " of " << several;
+      expect_untouched_behind(wholes[i], (i == 1) + y.count());
+    }
+  }
 }
 
 TEST_P(RopeKernels, TakeNoTokensAndPassNanOn) {

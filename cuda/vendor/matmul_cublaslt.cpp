@@ -179,7 +179,7 @@ void add_up(const std::vector<ProductTerm>& terms, double alpha, const Tensor& a
   }
   for (size_t i = 1; i < terms.size(); ++i)
     matmul_cublaslt(terms[i].a, terms[i].b, sum,
-                    {.transpose_b = transpose_b, .accumulate = true, .alpha = alpha});
+                    {.transpose_b = transpose_b, .alpha = alpha, .accumulate = true});
 }
 
 // One product a term, each rounded to c's dtype; then an epilogue on those sums, which wait where a result of

@@ -337,7 +337,7 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
     result["measured_on"] = concat(*options.device);
     result["machine"] = concat(*options.device);
     options.rates =
-        floor_rates(machine_rates(Workbench(*options.device, options.device->kind != DeviceKind::cuda)));
+        floor_rates(machine_rates(Workbench(*options.device, options.device->kind == DeviceKind::emulator)));
   }
   result["rates"] = {{"tflop_s", 1e-12 * options.rates.flops},
                      {"copy_gb_s", 1e-9 * options.rates.bytes},

@@ -129,7 +129,11 @@ Json measure(const KernelCase& what, const Workbench& bench) {
 }
 
 Json machine_rates(const Workbench& bench) {
-  const int64_t bytes = bench.size(int64_t(1) << 30, 1 << 16), side = bench.size(8192, 64);
+  // Each large enough for its machine's best, in the dtype that it is trained in.
+  const bool host = bench.device() == kCpu;
+  const int64_t bytes = bench.size(int64_t(1) << (host ? 27 : 30), 1 << 16),
+                side = bench.size(host ? 512 : 8192, 64);
+  const DType dtype = host ? DType::f32 : DType::bf16;
   const auto timed = [&](Work work) {
     std::vector<Contestant> one{{std::move(work)}};
     compete(one, bench);
@@ -148,8 +152,8 @@ Json machine_rates(const Workbench& bench) {
   rates["to_device_gb_s"] = 1e-9 * double(bytes) / down;
   rates["from_device_gb_s"] = 1e-9 * double(bytes) / up;
   for (const KernelKey& key : variants_of<Matmul>(bench.device())) {
-    const Tensor a = bench.random({side, side}), b = bench.random({side, side}),
-                 c = bench.empty({side, side});
+    const Tensor a = bench.random({side, side}, dtype), b = bench.random({side, side}, dtype),
+                 c = bench.empty({side, side}, dtype);
     if (key.variant == "naive") continue;
     const auto kernel = Registry<Matmul>::instance().find(key);
     const double seconds = timed([&] { kernel(a, b, c, {.transpose_b = true}); });

@@ -47,7 +47,7 @@ struct VisualRowsBackward
                                          const VisualRowsPlan&, const Tensor& scores, const Tensor& dy,
                                          const Tensor& dx, const VisualRowsTensors& grads)> {
   static constexpr std::string_view name = "visual_rows_backward";
-  static constexpr int launches = 15;  // with all gradients
+  static constexpr int launches = 13;  // with all gradients
 };
 
 struct VisualRowsResult {

@@ -86,9 +86,24 @@ __global__ void visual_rows_score_slopes_kernel(Rows rows, const H* projected, c
   });
 }
 
+// What the keys and the values want alike goes into one launch, which fills the machine better than two.
+constexpr int kSides = 2;
+
+template <class H, class Z>
+struct Mixture {
+  const H* weights;
+  const Z* z;
+  H* mixed;
+};
+template <class H, class Z>
+struct Mixtures {
+  Mixture<H, Z> of[kSides];
+};
+
 // mixed_t = lambda sum over the terms of the token's image of weight_tj z'_j; zero for tokens without one.
 template <class H, class Z>
-__global__ void visual_rows_mix_kernel(Rows rows, const H* weights, const Z* z, H* mixed) {
+__global__ void visual_rows_mix_kernel(Rows rows, Mixtures<H, Z> sides) {
+  const auto& [weights, z, mixed] = sides.of[blockIdx.z];
   const Run run = run_at(rows, blockIdx.x);
   if (run.sample < 0) return;
   const int64_t column0 = int64_t(blockIdx.y) * kTile;
@@ -110,11 +125,23 @@ __global__ void visual_rows_mix_kernel(Rows rows, const H* weights, const Z* z, 
     }
 }
 
+template <class H, class G>
+struct TermSum {
+  const H *weights, *projected;
+  G* gradient;
+};
+template <class H, class G>
+struct TermSums {
+  TermSum<H, G> of[kSides];
+  int images;
+};
+
 // dz_ij = lambda sum over the tokens of the image's samples, in order, of weight_tj projected_t.
 template <class H, class G>
-__global__ void visual_rows_term_sums_kernel(Rows rows, const H* weights, const H* projected, G* gradient) {
+__global__ void visual_rows_term_sums_kernel(Rows rows, TermSums<H, G> sides) {
   const int64_t term0 = int64_t(blockIdx.x) * kTile, column0 = int64_t(blockIdx.y) * kTile;
-  const int image = int(blockIdx.z);
+  const auto& [weights, projected, gradient] = sides.of[int(blockIdx.z) / sides.images];
+  const int image = int(blockIdx.z) % sides.images;
   float sum[kOwn][kOwn] = {};
   for (int s = 0; s < rows.samples; ++s) {
     if (rows.image_of[s] != image) continue;
@@ -143,11 +170,12 @@ dim3 grid_for(const Images& images, const Tensor& scores, int64_t columns) {
 }
 
 template <class H, class Z>
-void mix(const Images& images, const Tensor& weights, const Z* z, const Tensor& mixed) {
+void mix(const Images& images, const Tensor& scores, const Mixtures<H, Z>& sides) {
   if (!images.present()) return;
-  launch({"visual_rows_mix"}, grid_for(images, weights, images.on_device.coordinates), dim3(kThreads), 0,
-         images.stream(), visual_rows_mix_kernel<H, Z>, images.on_device, data_of<const H>(weights), z,
-         data_of<H>(mixed));
+  dim3 grid = grid_for(images, scores, images.on_device.coordinates);
+  grid.z = sides.of[1].mixed ? 2 : 1;
+  launch({"visual_rows_mix"}, grid, dim3(kThreads), 0, images.stream(), visual_rows_mix_kernel<H, Z>,
+         images.on_device, sides);
 }
 
 void forward(const Images& images, const Tensor& projected, const Tensor& scores, const Tensor& weights,
@@ -157,7 +185,7 @@ void forward(const Images& images, const Tensor& projected, const Tensor& scores
            images.stream(), visual_rows_scores_kernel<H, Z>, images.on_device, data_of<const H>(projected),
            keys, scores.data<float>(), data_of<H>(weights));
     images.drop(weights);
-    mix<H>(images, weights, values, mixed);
+    mix<H, Z>(images, scores, {{{data_of<const H>(weights), values, data_of<H>(mixed)}}});
   });
 }
 
@@ -170,17 +198,27 @@ void backward(const Images& images, const Tensor& projected, const Tensor& score
            data_of<const H>(projected), values, data_of<const float>(scores), data_of<const float>(slopes),
            data_of<H>(dscores), data_of<H>(weights));
     images.drop(weights, dscores);
-    mix<H>(images, dscores, keys, mixed_keys);
-    mix<H>(images, weights, values, mixed_values);
+    mix<H, Z>(images, scores,
+              {{{data_of<const H>(dscores), keys, data_of<H>(mixed_keys)},
+                {data_of<const H>(weights), values, data_of<H>(mixed_values)}}});
   });
 }
 
-void terms(const Images& images, const Tensor& along, const Tensor& of, const Tensor& gradient) {
-  const dim3 grid(tiles(gradient.size(1)), tiles(gradient.size(2)), unsigned(gradient.size(0)));
-  images.visit_gradient(gradient, [&]<class H, class G>(std::type_identity<H>, G* to) {
+void terms(const Images& images, std::span<const TermGradient> wanted) {
+  const Tensor& first = wanted[0].gradient;
+  if (wanted.size() == 2 && wanted[1].gradient.dtype() != first.dtype()) {
+    terms(images, wanted.first(1));
+    return terms(images, wanted.last(1));
+  }
+  const int count = int(first.size(0));
+  const dim3 grid(tiles(first.size(1)), tiles(first.size(2)), unsigned(count * int(wanted.size())));
+  images.visit_gradient(first, [&]<class H, class G>(std::type_identity<H>, G*) {
+    TermSums<H, G> sides{{}, count};
+    for (size_t i = 0; i < wanted.size(); ++i)
+      sides.of[i] = {data_of<const H>(wanted[i].along), data_of<const H>(wanted[i].of),
+                     data_of<G>(wanted[i].gradient)};
     launch({"visual_rows_term_sums"}, grid, dim3(kThreads), 0, images.stream(),
-           visual_rows_term_sums_kernel<H, G>, images.on_device, data_of<const H>(along),
-           data_of<const H>(of), to);
+           visual_rows_term_sums_kernel<H, G>, images.on_device, sides);
   });
 }
 

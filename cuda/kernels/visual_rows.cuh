@@ -146,6 +146,11 @@ class Images {
   Tensor basis_;  // B
 };
 
+/// gradient [images, N, rank] = lambda along_N^T of
+struct TermGradient {
+  Tensor along, of, gradient;
+};
+
 /// What a variant writes by hand: what happens for each token between the products. Mixtures and projected
 /// matrices are empty where there is no image.
 struct VisualRowsMiddle {
@@ -156,8 +161,8 @@ struct VisualRowsMiddle {
   void (*backward)(const Images& images, const Tensor& projected, const Tensor& scores, const Tensor& slopes,
                    const Tensor& dscores, const Tensor& weights, const Tensor& mixed_keys,
                    const Tensor& mixed_values);
-  /// gradient [images, N, rank] = lambda along_N^T of.
-  void (*terms)(const Images& images, const Tensor& along, const Tensor& of, const Tensor& gradient);
+  /// At most two, of the keys and of the values.
+  void (*terms)(const Images& images, std::span<const TermGradient> wanted);
 };
 
 void visual_rows_forward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,

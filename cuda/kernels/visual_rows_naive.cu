@@ -132,12 +132,13 @@ void backward(const Images& images, const Tensor& projected, const Tensor& score
   });
 }
 
-void terms(const Images& images, const Tensor& along, const Tensor& of, const Tensor& gradient) {
-  images.visit_gradient(gradient, [&]<class H, class G>(std::type_identity<H>, G* to) {
-    launch({"visual_rows_terms"}, dim3(unsigned(gradient.size(1)), unsigned(gradient.size(0))),
-           dim3(kThreads), 0, images.stream(), visual_rows_terms_kernel<H, G>, images.on_device,
-           data_of<const H>(along), data_of<const H>(of), to);
-  });
+void terms(const Images& images, std::span<const TermGradient> wanted) {
+  for (const auto& [along, of, gradient] : wanted)
+    images.visit_gradient(gradient, [&]<class H, class G>(std::type_identity<H>, G* to) {
+      launch({"visual_rows_terms"}, dim3(unsigned(gradient.size(1)), unsigned(gradient.size(0))),
+             dim3(kThreads), 0, images.stream(), visual_rows_terms_kernel<H, G>, images.on_device,
+             data_of<const H>(along), data_of<const H>(of), to);
+    });
 }
 
 constexpr VisualRowsMiddle kMiddle{forward, backward, terms};

@@ -122,8 +122,10 @@ void visual_rows_backward(const VisualRowsMiddle& middle, const Tensor& x, const
       if (grad) fill(grad, 0);
     return;
   }
-  if (grads.image_keys) middle.terms(images, dscores, images.project(x), grads.image_keys);
-  if (grads.image_values) middle.terms(images, weights, projected, grads.image_values);
+  std::vector<TermGradient> wanted;
+  if (grads.image_keys) wanted.push_back({dscores, images.project(x), grads.image_keys});
+  if (grads.image_values) wanted.push_back({weights, projected, grads.image_values});
+  if (!wanted.empty()) middle.terms(images, wanted);
   if (grads.basis || grads.bias) images.shared_gradients(x, mixed_keys, dy, mixed_values, grads);
 }
 

@@ -42,13 +42,14 @@ Json kernels_of(const PlannedWork& work, const MachineRates& rates) {
                     {"flops", kernel.flops},
                     {"bytes", kernel.bytes},
                     {"forecast_s", kernel.seconds}});
-  std::ranges::stable_sort(rows, std::greater(), [](const Json& row) { return row["forecast_s"].get<double>(); });
+  std::ranges::stable_sort(rows, std::greater(),
+                           [](const Json& row) { return row["forecast_s"].get<double>(); });
   return rows;
 }
 
 void print_kernels(const Json& kernels) {
-  std::printf("the training step's kernels:\n  %-12s %-26s %8s %8s %10s %10s %10s\n", "part", "kernel", "calls",
-              "launches", "TFLOP", "GB", "ms");
+  std::printf("the training step's kernels:\n  %-12s %-26s %8s %8s %10s %10s %10s\n", "part", "kernel",
+              "calls", "launches", "TFLOP", "GB", "ms");
   for (const Json& kernel : kernels)
     std::printf("  %-12s %-26s %8lld %8lld %10.4f %10.3f %10.3f\n", kernel["part"].get<std::string>().c_str(),
                 kernel["kernel"].get<std::string>().c_str(), kernel["calls"].get<long long>(),

@@ -212,7 +212,7 @@ class Running {
   void infer(int64_t samples, int64_t length, Times& times) const {
     const NoGrad no_grad;
     const int64_t side = method_.tower.image;
-    const Tensor pixels = random_normal({looks() ? samples : 0, 3, side, side}, 1, 2);
+    const Tensor pixels = random_normal({looks() ? samples * model_->images() : 0, 3, side, side}, 1, 2);
     std::vector<std::vector<int32_t>> tokens(size_t(samples), std::vector<int32_t>(size_t(length), 1));
     std::vector<int32_t> images(size_t(samples), -1);
     if (looks()) std::iota(images.begin(), images.end(), 0);

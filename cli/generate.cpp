@@ -8,6 +8,7 @@
 #include "cli/model_options.h"
 #include "core/io/file.h"
 #include "core/io/json.h"
+#include "core/ops/rows.h"
 #include "core/variants.h"
 #include "data/prompt.h"
 #include "data/scorers/answer_extraction.h"
@@ -77,15 +78,18 @@ class Session {
         "the tower's folder has no preprocessor_config.json that says how to prepare pictures");
     return load_pixels(std::span(&image, 1), *opened_.recipe);
   }
+  size_t pictures() const { return size_t(opened_.model->images()); }  // that a question has, or none
 
-  Answer write(const Asked& asked, const Tensor& pixels) const {
+  Answer write(const Asked& asked, const std::vector<Tensor>& shown) const {
     const NoGrad no_grad;
     Answer answer{.prompt = prompt_of(asked)};
     const std::vector<int32_t> ids = tokenizer_->encode(answer.prompt, tokenizer_->bos() >= 0);
     require<ConfigError>(!ids.empty(), "the prompt is empty");
-    const int32_t image = pixels.defined() ? 0 : -1;
+    require<ConfigError>(shown.empty() || shown.size() == pictures(), "pictures: the adapter takes ",
+                         pictures(), " (fusion.images) or none, found ", shown.size());
+    const int32_t image = shown.empty() ? -1 : 0;
     const TextBatch batch = pack(std::span(&ids, 1), std::span(&image, 1));
-    const TowerLevels levels = pixels.defined() ? opened_.model->look(pixels) : TowerLevels{};
+    const TowerLevels levels = shown.empty() ? TowerLevels{} : opened_.model->look(concat_rows(shown));
     answer.generated = generate(opened_.model->llama(), opened_.model->see(levels), batch, options_)[0];
     print_notes(take_kernel_notes());
     answer.text = tokenizer_->decode(answer.generated.tokens);
@@ -161,11 +165,13 @@ void print(const Answer& answer, bool json) {
 struct Generate {
   Writer writer;
   Asked asked;
-  std::filesystem::path image;
+  std::vector<std::filesystem::path> images;
 
   void run() const {
     const Session session(writer);
-    print(session.write(asked, image.empty() ? Tensor{} : session.picture(image)), writer.json);
+    std::vector<Tensor> shown;
+    for (const auto& image : images) shown.push_back(session.picture(image));
+    print(session.write(asked, shown), writer.json);
   }
 };
 
@@ -188,16 +194,16 @@ struct Chat {
 
   void run() const {
     const Session session(writer);
-    Tensor pixels;
+    std::vector<Tensor> shown;
     Asked asked;
     for (std::string line; prompt(), std::getline(std::cin, line);) {
       try {
         if (line.starts_with("/image "))
-          pixels = session.picture(line.substr(7));
+          show(session.picture(line.substr(7)), session.pictures(), shown);
         else if (line.starts_with("/choices"))
           asked.choices = split_choices(line.substr(8));
         else if (!line.empty())
-          asked.text = line, print(session.write(asked, pixels), writer.json);
+          asked.text = line, print(session.write(asked, shown), writer.json);
       } catch (const Error& error) {  // a bad line does not end the talk
         std::fprintf(stderr, "dehvf: %s\n", error.what());
       }
@@ -205,6 +211,11 @@ struct Chat {
   }
 
  private:
+  // One more picture, or the first of others.
+  static void show(Tensor picture, size_t most, std::vector<Tensor>& shown) {
+    if (shown.size() == most) shown.clear();
+    shown.push_back(std::move(picture));
+  }
   void prompt() const {
     if (!writer.json) std::fputs("> ", stderr);
   }
@@ -226,7 +237,10 @@ void add_generate(CLI::App& program, Action& chosen) {
   command->add_option("--choice", options->asked.choices, "a choice of the question; repeatable")
       ->allow_extra_args(false);
   command->add_option("--hint", options->asked.hint, "what is told before the question");
-  command->add_option("--image", options->image, "PNG or JPEG file");
+  command
+      ->add_option("--image", options->images,
+                   "PNG or JPEG file; repeated for an adapter that takes several (fusion.images)")
+      ->allow_extra_args(false);
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }
 
@@ -235,9 +249,9 @@ void add_chat(CLI::App& program, Action& chosen) {
   auto* command = program.add_subcommand(
       "chat",
       "answers each line of standard input on its own, as generate does; '/image FILE' shows a picture to "
-      "the "
-      "lines after it, '/choices A | B' gives them choices\nexample: dehvf chat --model llama --tower clip "
-      "--adapter run/adapter");
+      "the lines after it (for an adapter that takes two, the second time another beside it), '/choices A | "
+      "B' "
+      "gives them choices\nexample: dehvf chat --model llama --tower clip --adapter run/adapter");
   options->writer.add_to(*command);
   command->callback([&chosen, options] { chosen = [options] { options->run(); }; });
 }

@@ -17,9 +17,9 @@ struct TextBatch {
   Tensor positions;              // i32 [tokens], from 0 in each sample
   Tensor sample_offsets;         // i32 [samples + 1], first token of each sample
   Tensor spans;                  // i32 [samples, 4] for attention: every sample on its own
-  Tensor image_of;               // i32 [samples], index of the sample's first image in the batch, or -1
-  Tensor image_row;              // i32 [tokens], that of its sample plus one; 0 where it has no image
-  Tensor image_spans;            // i32 [samples, 4], {first token, tokens, image_row, 1} of each sample
+  Tensor image_of;     // i32 [samples], which of the batch's images (or sets of images) is its own, or -1
+  Tensor image_row;    // i32 [tokens], that of its sample plus one; 0 where it has no image
+  Tensor image_spans;  // i32 [samples, 4], {first token, tokens, image_row, 1} of each sample
 
   /// Calls fn for every tensor, in a fixed order; some may be empty.
   template <class Fn>

@@ -32,7 +32,10 @@ void check(FusedModel& model, const DumpInput& input) {
   require(input.labels.size() == samples && input.image_of.size() == samples, "dump: ", samples, " samples, ",
           input.labels.size(), " lists of labels, ", input.image_of.size(), " images");
   const int64_t images = input.pixels.defined() ? input.pixels.size(0) : 0;
-  for (size_t i = 0; i < samples; ++i) check_sample(model.llama().config(), input, i, images);
+  require<ConfigError>(images % model.images() == 0, "pixels: ", images, " images, wanted a multiple of ",
+                       model.images(), ", fusion.images");
+  for (size_t i = 0; i < samples; ++i)
+    check_sample(model.llama().config(), input, i, images / model.images());
   if (!input.pixels.defined()) return;
   const int64_t side = model.tower().config().image;
   require<ConfigError>(input.pixels.shape() == Shape{images, 3, side, side} && images > 0, "pixels: shape ",

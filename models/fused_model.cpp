@@ -67,6 +67,7 @@ TowerLevels FusedModel::look(const Tensor& pixels, const TowerDropout& dropout) 
 
 Vision FusedModel::see(const TowerLevels& levels) const {
   const Phase phase("encode");
+  require(levels.images % images() == 0, "fusion: ", levels.images, " images for samples of ", images());
   return with_fusion(*fusion_, fusion_->encode(levels));
 }
 

@@ -35,6 +35,7 @@ class FusedModel : public Module {
   const VisionTower& tower() const { return tower_; }
   FusionOperator& fusion() { return *fusion_; }
   const FusionOperator& fusion() const { return *fusion_; }
+  int64_t images() const { return fusion_->tower().images; }  // that a sample has, or none
   TowerAdapters* adapters() { return adapters_.get(); }
   const FusedModelOptions& options() const { return options_; }
 
@@ -46,7 +47,8 @@ class FusedModel : public Module {
   /// The levels the operator needs, from pixels [images, 3, side, side]; cacheable where there are no tower
   /// adapters.
   TowerLevels look(const Tensor& pixels, const TowerDropout& dropout = {}) const;
-  /// What the blocks get to see of the images; the levels may be empty (no image in the batch).
+  /// What the blocks get to see of the images; the levels may be empty (no image in the batch). Where a
+  /// sample has several, they come one behind the other.
   Vision see(const TowerLevels& levels) const;
 
   /// As plan_text() makes it for this operator. Throws ConfigError where visual tokens make a text longer

@@ -7,6 +7,7 @@
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
 #include "core/ops/cross_entropy.h"
+#include "core/ops/rows.h"
 
 namespace dehvf {
 namespace {
@@ -89,10 +90,7 @@ Tensor AdapterTask::next_pixels(std::span<const int32_t> pictures) {
   std::vector<Tensor> each;
   for (int32_t picture : pictures)
     each.push_back(picture == PictureSource::kBlank ? pictures_->pixels(picture) : *decoded_->next());
-  const Shape& one = each[0].shape();
-  const Tensor all({int64_t(each.size()), one[0], one[1], one[2]}, each[0].dtype());
-  for (size_t i = 0; i < each.size(); ++i) copy_into(each[i], all[int64_t(i)]);
-  return all;
+  return concat_rows(each);
 }
 
 int AdapterTask::prepare(uint64_t step) {
@@ -141,7 +139,10 @@ AdapterTask::MicroBatch AdapterTask::micro_batch(std::span<const int64_t> chosen
     part.cached = pictures_->places(packed.pictures);
   } else {
     part.pixels = next_pixels(packed.pictures);
-    part.picture_ids = tensor_of(std::vector<int64_t>(packed.pictures.begin(), packed.pictures.end()));
+    std::vector<int64_t> ids_of_pictures;
+    for (const int64_t pictures : packed.pictures)
+      for (int64_t i = 0; i < model_.images(); ++i) ids_of_pictures.push_back(pictures * model_.images() + i);
+    part.picture_ids = tensor_of(ids_of_pictures);
   }
   return part;
 }

@@ -66,10 +66,10 @@ class AdapterTask : public Task {
   std::unique_ptr<Prefetch<Tensor>> decoded_;  // the pictures that are left of this epoch
 };
 
-/// The examples as one packed batch, and their pictures in the order the batch counts them.
+/// The examples as one packed batch, and what they see in the order the batch counts it.
 struct PackedExamples {
   TextBatch batch;
-  std::vector<int32_t> pictures;
+  std::vector<int32_t> pictures;  // of a PictureSource
 };
 PackedExamples pack_with_pictures(std::span<const std::vector<int32_t>> tokens,
                                   std::span<const int32_t> images, std::span<const int64_t> ids);

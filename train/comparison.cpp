@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "core/io/file.h"
 #include "data/scorers/interval.h"
 #include "train/insight.h"
 #include "train/open_model.h"
@@ -75,6 +76,8 @@ std::unique_ptr<FusedModel> Comparison::make_model(const RowSpec& spec) const {
                              .config = FusionConfig(spec.options),
                              .tower_adapters = spec.tower_adapters,
                              .adapters = spec.adapters});
+  require<ConfigError>(model->images() == 1, printable(spec.name), ": fusion.images=", model->images(),
+                       ", and ScienceQA's problems have one picture");
   folders.load(*model, DType::f32);
   model->move_to(options_.device);
   return model;

@@ -137,7 +137,7 @@ std::vector<Generated> write_answers(const FusedModel& model, std::span<const Qu
   int64_t longest = 1;
   for (const Question& question : questions)
     longest = std::max(longest, int64_t(question.prompt.size() + question.lead_in.size()));
-  if (pictures) longest += model.fusion().cost().tokens_per_image;
+  if (pictures) longest += model.images() * model.fusion().cost().tokens_per_image;
   const Llama& llama = model.llama();
   const auto at_once = size_t(samples_at_once(llama.config(), longest + options.max_new, DType::f32));
   std::vector<Generated> answers;

@@ -12,8 +12,9 @@ namespace dehvf {
 /// How pictures are shown: as they are, blanked, exchanged or left out, to see what an answer owes to them.
 enum class Show : uint8_t { own, blank, shuffled, none };
 const char* title_of(Show show);
-/// What is shown in place of picture `own` of `count` (-1: the question has none). `shuffled` turns all by
-/// half their number, and `further` places more for another exchange; with two or more nobody keeps his own.
+/// What is shown in place of picture (or set of pictures) `own` of `count` (-1: the question has none).
+/// `shuffled` turns all by half their number, and `further` places more for another exchange; with two or
+/// more nobody keeps his own.
 int32_t shown_picture(Show show, int32_t own, int64_t count, int64_t further = 0);
 
 /// Names the picture shown with question i; -1: none.

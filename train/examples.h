@@ -14,7 +14,7 @@ namespace dehvf {
 
 struct Example {
   std::vector<int32_t> tokens, labels;  // labels are kIgnored outside the answer
-  int32_t image = -1;                   // index among the pictures of its set, or -1
+  int32_t image = -1;                   // which of a PictureSource's, or -1
   int64_t id = 0;                       // names its random numbers
 };
 

@@ -45,8 +45,8 @@ ForwardFlops forward_flops(FusedModel& model, int64_t samples, int64_t length) {
   const LlamaConfig& llama = model.llama().config();
   const CostReport cost = model.fusion().cost();
   const bool looks = !model.fusion().tower().levels.empty();
-  const auto count = double(samples), images = looks ? count : 0,
-             s = double(length) + (looks ? double(cost.tokens_per_image) : 0),
+  const auto count = double(samples), of_sample = looks ? double(model.images()) : 0,
+             images = count * of_sample, s = double(length) + of_sample * double(cost.tokens_per_image),
              once = double(cost.tokens_once), tokens = count * s + once,
              q = double(llama.heads * llama.head_dim);
   return {.vision = vision_flops(model, images),

@@ -16,7 +16,7 @@ struct ForwardFlops {
   double sum() const { return vision + operation + linears + attention + head; }
 };
 
-/// Of a prompt of `length` tokens with a picture (none where the operator looks at none) for each sample:
+/// Of a prompt of `length` tokens with its pictures (none where the operator looks at none) for each sample:
 ///   vision     images (2 N 3 p^2 w + blocks (2 n (4 w^2 + 2 w m) + 4 n^2 w + adapter))
 ///   linears    2 T layers (d (q + 2 kv) + q d + 3 d f), and 2 T r (in + out) for every low rank
 ///   attention  4 q layers (samples S (S + 1) / 2 + once): a token put in once sees itself

@@ -17,28 +17,33 @@ Tensor load_pixels(std::span<const std::filesystem::path> paths, const ImageReci
 
 PictureSource::PictureSource(const FusedModel& model, Tensor pixels, bool cached)
     : PictureSource(
-          model, [pixels](int32_t picture) { return pixels[picture]; }, pixels.size(0),
+          model, [pixels](int64_t picture) { return pixels[picture]; }, pixels.size(0),
           {pixels.size(1), pixels.size(2), pixels.size(3)}, cached) {}
 
 PictureSource::PictureSource(const FusedModel& model, std::vector<std::filesystem::path> paths,
                              const ImageRecipe& recipe, bool cached)
     : PictureSource(
           model,
-          [paths, recipe](int32_t picture) { return preprocess(read_image(paths[size_t(picture)]), recipe); },
+          [paths, recipe](int64_t picture) { return preprocess(read_image(paths[size_t(picture)]), recipe); },
           int64_t(paths.size()), {3, recipe.size, recipe.size}, cached) {}
 
-PictureSource::PictureSource(const FusedModel& model, std::function<Tensor(int32_t)> read, int64_t count,
+PictureSource::PictureSource(const FusedModel& model, std::function<Tensor(int64_t)> read, int64_t pictures,
                              Shape shape, bool cached)
-    : model_(model), read_(std::move(read)), count_(count), shape_(shape) {
+    : model_(model),
+      read_(std::move(read)),
+      images_(model.images()),
+      count_(pictures / images_),
+      shape_(shape) {
+  require(pictures % images_ == 0, "pictures: ", pictures, " for samples of ", images_);
   if (cached) fill_cache();
 }
 
 void PictureSource::fill_cache() {
   constexpr int64_t kAtOnce = 256;
   const NoGrad no_grad;
-  const int64_t all = count_ + 1;
+  const int64_t all = images_ * count_ + 1;
   Prefetch<Tensor> ahead(all, 2 * kAtOnce, cpu_threads(),
-                         [&](int64_t i) { return pixels(i == count_ ? kBlank : int32_t(i)); });
+                         [&](int64_t i) { return i + 1 == all ? zeros(shape_) : read_(i); });
   for (int64_t begin = 0; begin < all; begin += kAtOnce) {
     const int64_t end = std::min(all, begin + kAtOnce);
     const Tensor chunk({end - begin, shape_[0], shape_[1], shape_[2]}, DType::f32);
@@ -55,22 +60,25 @@ void PictureSource::fill_cache() {
   }
 }
 
-Tensor PictureSource::pixels(int32_t picture) const {
-  return picture == kBlank ? zeros(shape_) : read_(picture);
+Tensor PictureSource::pixels(int32_t index) const {
+  const Tensor all = zeros({images_, shape_[0], shape_[1], shape_[2]});
+  for (int64_t i = 0; i < images_ && index != kBlank; ++i) copy_into(read_(index * images_ + i), all[i]);
+  return all;
 }
 
-TowerLevels PictureSource::levels(std::span<const int32_t> pictures) const {
-  if (pictures.empty()) return {};
-  if (cached()) return cached_levels(places(pictures));
-  const Tensor chosen({int64_t(pictures.size()), shape_[0], shape_[1], shape_[2]}, DType::f32);
-  parallel_for(int64_t(pictures.size()),
-               [&](int64_t i) { copy_into(pixels(pictures[size_t(i)]), chosen[i]); });
-  return model_.look(chosen);
+TowerLevels PictureSource::levels(std::span<const int32_t> indices) const {
+  if (indices.empty()) return {};
+  if (cached()) return cached_levels(places(indices));
+  std::vector<Tensor> chosen(indices.size());
+  parallel_for(int64_t(indices.size()), [&](int64_t i) { chosen[size_t(i)] = pixels(indices[size_t(i)]); });
+  return model_.look(concat_rows(chosen));
 }
 
-Tensor PictureSource::places(std::span<const int32_t> pictures) const {
-  std::vector<int32_t> places(pictures.begin(), pictures.end());
-  std::ranges::replace(places, kBlank, int32_t(count_));
+Tensor PictureSource::places(std::span<const int32_t> indices) const {
+  std::vector<int32_t> places;
+  for (const int64_t index : indices)
+    for (int64_t i = 0; i < images_; ++i)
+      places.push_back(int32_t(index == kBlank ? images_ * count_ : index * images_ + i));
   return tensor_of(places);
 }
 

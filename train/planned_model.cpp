@@ -83,7 +83,9 @@ PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length)
   Vision vision;
   Inference result;
   result.images = planned([&] {
-    vision = model_->see(looks ? model_->look(random_normal({samples, 3, side, side}, 1, 2)) : TowerLevels{});
+    const int64_t pictures = samples * model_->images();
+    vision =
+        model_->see(looks ? model_->look(random_normal({pictures, 3, side, side}, 1, 2)) : TowerLevels{});
   });
   std::vector<std::vector<int32_t>> tokens(size_t(samples), std::vector<int32_t>(size_t(length), 1));
   std::vector<int32_t> image_of;

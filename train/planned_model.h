@@ -43,8 +43,8 @@ class PlannedModel {
   FusedModel& model() { return *model_; }
 
   PlannedWork train_step(const StepSize& size);
-  /// Of `samples` texts of `length` tokens, each with a picture: what is computed of the pictures once; the
-  /// first token; one more.
+  /// Of `samples` texts of `length` tokens, each with its pictures: what is computed of the pictures once;
+  /// the first token; one more.
   struct Inference {
     PlannedWork images, first_token, next_token;
   };

@@ -27,7 +27,8 @@ RandomStep::RandomStep(FusedModel& model, const StepSize& size, DType dtype)
     : examples_(random_examples(size, model.llama().config().vocab)) {
   if (!model.fusion().tower().levels.empty()) {
     const int64_t side = model.tower().config().image;
-    pictures_.emplace(model, random_normal({size.samples, 3, side, side}, 1, 2), /*cached=*/false);
+    pictures_.emplace(model, random_normal({size.samples * model.images(), 3, side, side}, 1, 2),
+                      /*cached=*/false);
   }
   AdapterTask::Options batches{.batch = size.samples, .micro_batch = size.samples, .mode = size.mode};
   task_.emplace(model, model, examples_, pictures_ ? &*pictures_ : nullptr, batches);

@@ -7,7 +7,7 @@
 
 namespace dehvf {
 
-/// Samples of equal length; the first `pictures` of them, or all for -1, have a picture of their own where
+/// Samples of equal length; the first `pictures` of them, or all for -1, have pictures of their own where
 /// the operator looks at any; the last `supervised` tokens of each are labelled.
 struct StepSize {
   int64_t samples = 4, length = 512, supervised = 8;

@@ -20,7 +20,7 @@ int64_t level_bytes(FusedModel& model, int64_t pictures, DType dtype) {
          int64_t(size_of(dtype));
 }
 
-// The pictures that samples need; those of several samples stand once.
+// The pictures that samples need, one sample's behind the other's; those of several samples stand once.
 struct NeededPictures {
   std::vector<std::filesystem::path> paths;
   std::map<PicturePaths, int32_t> places;
@@ -89,9 +89,9 @@ SplitData Run::load(const std::string& split, Use use) const {
   NeededPictures pictures;
   const bool looks = !model_->fusion().tower().levels.empty();
   const auto place = [&](const PicturePaths& paths, int64_t sample) {
-    require<ConfigError>(!looks || paths.empty() || paths.size() == 1, config_.data.string(), ": sample ",
-                         sample, " of '", printable(split, 60), "': wanted one picture or none, found ",
-                         paths.size());
+    require<ConfigError>(!looks || paths.empty() || int64_t(paths.size()) == model_->images(),
+                         config_.data.string(), ": sample ", sample, " of '", printable(split, 60), "' has ",
+                         paths.size(), " pictures, and the model takes fusion.images=", model_->images());
     return pictures.add(paths);
   };
   if (use == Use::training) {

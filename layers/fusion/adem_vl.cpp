@@ -39,10 +39,12 @@ class AdemVl : public FusionOperator {
  public:
   AdemVl(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes),
+        images_(read_images(config)),
         side_(side_of(shapes.patches)),
         level_(read_level(shapes, config)),
         coarse_(config.integer("pooled", std::max<int64_t>(1, side_ / 2), 1, side_)),
-        rows_(shapes.patches + coarse_ * coarse_),
+        seen_(shapes.patches + coarse_ * coarse_),
+        rows_(images_ * seen_),
         lambda_(config.number("lambda", 0.01)),
         scale_(config.number("scale", 0.1)),
         dropped_(config.number("dropped", 0.1)),
@@ -64,7 +66,7 @@ class AdemVl : public FusionOperator {
     describer.child("projector", projector_);
     if (class_token_) describer.child("class_projector", class_projector_);
   }
-  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true}; }
+  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true, .images = images_}; }
 
   // Keys, values and the class token. The first projector layer is linear: it comes before the means.
   ImageState encode(const TowerLevels& tower) const override {
@@ -75,7 +77,7 @@ class AdemVl : public FusionOperator {
     const Variable coarse = matmul(pool, reshape(fine, {images, shapes_.patches, rank}));
     const Variable parts[] = {reshape(fine, {images, shapes_.patches * rank}),
                               reshape(coarse, {images, coarse_ * coarse_ * rank})};
-    const Variable low = reshape(concat_columns(parts), {images * rows_, rank});
+    const Variable low = reshape(concat_columns(parts), {images * seen_, rank});
     const Variable seen = scale(projector_.up(activate(low, Activation::silu)), lambda_);
     ImageState state{.values = {keys(seen), table(slot_values_, seen)}};
     const int levels[] = {level_};
@@ -84,7 +86,7 @@ class AdemVl : public FusionOperator {
   }
 
   std::optional<InputTokens> insert(const TextBatch& text) const override {
-    return class_token_ ? insert_tokens(text, 1, place_) : std::nullopt;
+    return class_token_ ? insert_tokens(text, images_, place_) : std::nullopt;
   }
   Variable tokens(const ImageState& state) const override {
     require(state.values.size() == 3, "fusion: texts with images, but no image was looked at");
@@ -112,7 +114,7 @@ class AdemVl : public FusionOperator {
     return {.live = parameters_,
             .published = parameters_,
             .flops_per_image =
-                2.0 * double(low + rows_ * rank * d + (class_token_ ? class_projector_.weights() : 0)),
+                2.0 * double(low + seen_ * rank * d + (class_token_ ? class_projector_.weights() : 0)),
             .flops_per_token = 4.0 * double(shapes_.llm_layers * rows_ * d),
             .tokens_per_image = class_token_ ? 1 : 0};
   }
@@ -122,8 +124,8 @@ class AdemVl : public FusionOperator {
   }
 
  private:
-  // [1 + images, rows, width]: the slots as they are, for samples without an image, then with what was seen
-  // in each image, [images * rows, width] or empty.
+  // [1 + samples' images, rows, width]: the slots as they are, for samples without an image, then with what
+  // was seen in the images of each, [images * seen, width] or empty.
   Variable table(const Parameter& slots, const Variable& seen) const {
     if (!seen.defined()) return reshape(slots, {1, rows_, shapes_.llm_width});
     const Variable parts[] = {Variable(zeros({rows_, shapes_.llm_width}, seen.dtype(), seen.device())), seen};
@@ -136,9 +138,10 @@ class AdemVl : public FusionOperator {
   Variable keys(const Variable& seen) const { return activate(table(slot_keys_, seen), Activation::silu); }
 
   FusionShapes shapes_;
+  int64_t images_;
   int64_t side_;
   int level_;
-  int64_t coarse_, rows_;
+  int64_t coarse_, seen_, rows_;  // seen of an image; rows of all that a sample has
   double lambda_, scale_, dropped_;
   bool class_token_;
   Place place_;

@@ -55,7 +55,7 @@ class Dehvf : public FusionOperator {
   TowerNeeds tower() const override {
     std::vector<int> which(static_cast<size_t>(levels()));
     std::iota(which.begin(), which.end(), 1 + shapes_.tower_layers - levels());
-    return {.levels = std::move(which), .adapters = true};
+    return {.levels = std::move(which), .adapters = true, .images = memory_.config().images};
   }
 
   std::vector<std::string> notes() const override {

@@ -62,6 +62,7 @@ class Lavin : public FusionOperator {
  public:
   Lavin(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes),
+        images_(read_images(config)),
         place_(read_place(config, "behind_bos")),
         config_(read_config(shapes, config)),
         levels_(spread_levels(
@@ -80,7 +81,7 @@ class Lavin : public FusionOperator {
     for (size_t l = 0; l < adapters_.size(); ++l)
       describer.child(concat("layers.", l, ".adapter"), *adapters_[l]);
   }
-  TowerNeeds tower() const override { return {.levels = levels_, .adapters = true}; }
+  TowerNeeds tower() const override { return {.levels = levels_, .adapters = true, .images = images_}; }
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
@@ -88,7 +89,7 @@ class Lavin : public FusionOperator {
   }
 
   std::optional<InputTokens> insert(const TextBatch& text) const override {
-    InputTokens tokens = insert_tokens(text, int64_t(levels_.size()), place_, kModalities)
+    InputTokens tokens = insert_tokens(text, images_ * int64_t(levels_.size()), place_, kModalities)
                              .value_or(InputTokens{text, counted(text.count()), counted(text.count())});
     append_modalities(tokens, text.count());
     return tokens;
@@ -155,6 +156,7 @@ class Lavin : public FusionOperator {
   }
 
   FusionShapes shapes_;
+  int64_t images_;
   Place place_;
   LavinConfig config_;
   std::vector<int> levels_;

@@ -39,6 +39,7 @@ class LlamaAdapter : public FusionOperator {
  public:
   LlamaAdapter(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes),
+        images_(read_images(config)),
         early_fusion_(config.integer("version", 1, 1, 2) == 2),
         prompts_(config.integer("prompts", early_fusion_ ? 20 : 10, 1, 1 << 12)) {
     const int depth = shapes.llm_layers;
@@ -46,6 +47,10 @@ class LlamaAdapter : public FusionOperator {
     const auto early = early_fusion_ ? int(config.integer("early_layers", 1, 1, depth)) : 0;
     require<ConfigError>(early + upper <= depth, "fusion.early_layers: the first ", early, " and the last ",
                          upper, " of ", depth, " layers overlap");
+    require<ConfigError>(early_fusion_ || images_ == 1,
+                         "fusion.images: llama_adapter of version 1 adds one image "
+                         "to its prompts, found ",
+                         images_, " images; take fusion.version=2");
     if (!early_fusion_) require_class_token(shapes, "llama_adapter");
     levels_ = early_fusion_ ? std::vector<int>{read_level(shapes, config)}
                             : spread_levels(shapes, config.integer("levels", 4, 1, shapes.tower_layers));
@@ -64,16 +69,17 @@ class LlamaAdapter : public FusionOperator {
     for (size_t l = 0; l < layers_.size(); ++l)
       if (layers_[l]) describer.child(concat("layers.", l), *layers_[l]);
   }
-  TowerNeeds tower() const override { return {.levels = levels_}; }
+  TowerNeeds tower() const override { return {.levels = levels_, .images = images_}; }
 
-  // [images, rows of each, width]: a feature of the whole image, or all of a level.
+  // [samples' images, rows of each, width]: a feature of the whole image, or all of a level.
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
     const Variable seen =
         early_fusion_ ? stack_levels(tower, levels_, true) : class_tokens_of(tower, levels_, true);
     const int64_t width = projector_->down.weight.shape()[1];
+    const int64_t of_samples = tower.images / images_;
     return {.values = {(*projector_)(
-                reshape(seen, {tower.images, seen.shape().count() / tower.images / width, width}))}};
+                reshape(seen, {of_samples, seen.shape().count() / of_samples / width, width}))}};
   }
 
   std::optional<Prefix> attention_prefix(const ImageState& state,
@@ -109,7 +115,7 @@ class LlamaAdapter : public FusionOperator {
       if (!layer) continue;
       const bool prompts = layer->prompts.shape()[0] > 0;
       const int64_t rows = prompts ? prompts_ : seen_rows();
-      cost.flops_per_token += 4.0 * double(rows * queries);
+      cost.flops_per_token += 4.0 * double((prompts ? rows : images_ * rows) * queries);
       if (prompts) cost.flops_once += 2.0 * double(rows * maps);
       if (!prompts || !early_fusion_) cost.flops_per_image += 2.0 * double(rows * maps);
     }
@@ -139,6 +145,7 @@ class LlamaAdapter : public FusionOperator {
   }
 
   FusionShapes shapes_;
+  int64_t images_;
   bool early_fusion_;  // version 2
   int64_t prompts_;
   std::vector<int> levels_;

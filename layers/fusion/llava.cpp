@@ -10,6 +10,7 @@ class Llava : public FusionOperator {
  public:
   Llava(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes),
+        images_(read_images(config)),
         level_(read_level(shapes, config)),
         place_(read_place(config, "behind_bos")),
         hidden_(hidden_of(shapes, config)),
@@ -20,7 +21,7 @@ class Llava : public FusionOperator {
     describer.child(hidden_ > 0 ? "projector.hidden" : "projector", first_);
     if (hidden_ > 0) describer.child("projector.out", second_);
   }
-  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true}; }
+  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true, .images = images_}; }
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
@@ -28,7 +29,7 @@ class Llava : public FusionOperator {
     return {.values = {hidden_ > 0 ? second_(activate(projected, Activation::gelu)) : projected}};
   }
   std::optional<InputTokens> insert(const TextBatch& text) const override {
-    return insert_tokens(text, shapes_.patches, place_);
+    return insert_tokens(text, images_ * shapes_.patches, place_);
   }
   Variable tokens(const ImageState& state) const override { return encoded_tokens(state); }
 
@@ -51,6 +52,7 @@ class Llava : public FusionOperator {
   }
 
   FusionShapes shapes_;
+  int64_t images_;
   int level_;
   Place place_;
   int64_t hidden_;

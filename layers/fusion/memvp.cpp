@@ -16,7 +16,9 @@ class MemVp : public FusionOperator {
         level_(int(config.integer("level", shapes.tower_layers - 1, 1, shapes.tower_layers))) {}
 
   void describe(Describer& describer) override { memory_.describe(describer); }
-  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true}; }
+  TowerNeeds tower() const override {
+    return {.levels = {level_}, .adapters = true, .images = memory_.config().images};
+  }
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};

@@ -59,6 +59,8 @@ void FusionConfig::finish(std::string_view operator_name) const {
   }
 }
 
+int64_t read_images(FusionConfig& config) { return config.integer("images", 1, 1, 64); }
+
 std::unique_ptr<FusionOperator> make_fusion(const std::string& name, const FusionShapes& shapes,
                                             FusionConfig& config) {
   auto made = Registry<Fusion>::instance().find(name)(shapes, config);

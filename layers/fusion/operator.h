@@ -19,6 +19,7 @@ namespace dehvf {
 struct TowerNeeds {
   std::vector<int> levels;
   bool adapters = false;  // trainable adapters inside the tower's blocks
+  int64_t images = 1;     // that a sample has, or none: see read_images()
 };
 
 /// Raw outputs of the tower's blocks, [images, 1 + patches, width] with the class token first (no class
@@ -31,7 +32,8 @@ struct TowerLevels {
   int64_t images = 0, patches = 0, width = 0;
 };
 
-/// Whatever encode() computes once per image batch; kept during decoding. Only its operator reads it.
+/// Whatever encode() computes once per image batch; kept during decoding. Only its operator reads it. Where
+/// samples have p images, those of TowerLevels come p by p, and TextBatch::image_of counts the samples'.
 struct ImageState {
   std::vector<Variable> values;  // that every layer may read
   std::vector<std::vector<Variable>>
@@ -121,6 +123,9 @@ class FusionConfig {
   std::optional<std::string> take(const std::string& key);
   std::map<std::string, std::string> values_, resolved_, fixed_;
 };
+
+/// Key `images`: how many images a sample has, 1 unless told. An operator that does not ask for it takes one.
+int64_t read_images(FusionConfig& config);
 
 class FusionOperator : public Module {
  public:

@@ -87,6 +87,7 @@ class QFormer : public FusionOperator {
  public:
   QFormer(const FusionShapes& shapes, FusionConfig& config)
       : shapes_(shapes),
+        images_(read_images(config)),
         level_(read_level(shapes, config)),
         place_(read_place(config, "front")),
         config_(read_config(config)),
@@ -104,7 +105,7 @@ class QFormer : public FusionOperator {
     for (size_t b = 0; b < blocks_.size(); ++b) describer.child(concat("blocks.", b), *blocks_[b]);
     describer.child("projector", projector_);
   }
-  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true}; }
+  TowerNeeds tower() const override { return {.levels = {level_}, .adapters = true, .images = images_}; }
 
   ImageState encode(const TowerLevels& tower) const override {
     if (tower.images == 0) return {};
@@ -124,7 +125,7 @@ class QFormer : public FusionOperator {
     return {.values = {projector_(x)}};
   }
   std::optional<InputTokens> insert(const TextBatch& text) const override {
-    return insert_tokens(text, config_.queries, place_);
+    return insert_tokens(text, images_ * config_.queries, place_);
   }
   Variable tokens(const ImageState& state) const override { return encoded_tokens(state); }
 
@@ -143,6 +144,7 @@ class QFormer : public FusionOperator {
 
  private:
   FusionShapes shapes_;
+  int64_t images_;
   int level_;
   Place place_;
   QFormerConfig config_;

@@ -8,16 +8,19 @@ namespace dehvf {
 
 VisualMemoryConfig VisualMemoryConfig::read(const FusionShapes& shapes, FusionConfig& config) {
   static const std::string kForms[] = {"factored", "materialised"};
+  const int64_t images = read_images(config), patches = images * shapes.patches;
   VisualMemoryConfig result{
-      .slots = config.integer("slots", (shapes.patches * 5 + 3) / 4, 1, 1 << 20),
+      .images = images,
+      .slots = config.integer("slots", (patches * 5 + 3) / 4, 1, 1 << 20),
       .rank = config.integer("rank", 128, 1, 1 << 16),
       .lambda = config.number("lambda", 0.01),
       .scale = config.number("scale", 0.1),
       .dropout = config.number("dropout", 0.1),
       .materialised = config.choice("rows", "factored", kForms) == "materialised",
   };
-  require<ConfigError>(result.slots >= shapes.patches, "fusion.slots: ", result.slots, " slots for ",
-                       shapes.patches, " patches; wanted at least as many slots as patches");
+  require<ConfigError>(result.slots >= patches, "fusion.slots: ", result.slots, " slots for ", patches,
+                       images == 1 ? " patches" : concat(" patches of ", images, " images"),
+                       "; wanted at least as many slots as patches");
   require<ConfigError>(0 <= result.dropout && result.dropout < 1,
                        "fusion.dropout: wanted 0 <= rate < 1, found ", result.dropout);
   return result;
@@ -26,7 +29,7 @@ VisualMemoryConfig VisualMemoryConfig::read(const FusionShapes& shapes, FusionCo
 VisualMemory::VisualMemory(const FusionShapes& shapes, const VisualMemoryConfig& config)
     : config_(config),
       width_(shapes.llm_width),
-      patches_(shapes.patches),
+      patches_(config.images * shapes.patches),
       slot_keys_({config.slots, shapes.llm_width}, {Initial::Kind::normal, 0.02}),
       slot_values_({config.slots, shapes.llm_width}, {Initial::Kind::zeros}),
       projector_down_(shapes.tower_width, config.rank),
@@ -40,7 +43,10 @@ void VisualMemory::describe(Describer& describer) {
 }
 
 Variable VisualMemory::activate_mixed(const Variable& mixed) const {
-  return activate(add_row(mixed, projector_down_.bias), Activation::silu);
+  const Variable z = activate(add_row(mixed, projector_down_.bias), Activation::silu);
+  const int axis = z.shape().rank() - 3;
+  const int64_t p = config_.images, images = z.shape()[axis], patches = z.shape()[axis + 1];
+  return p == 1 ? z : reshape(z, z.shape().with(axis, images / p).with(axis + 1, patches * p));
 }
 
 VisualRows VisualMemory::rows(const Variable& key_z, const Variable& value_z,

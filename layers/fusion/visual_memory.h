@@ -8,11 +8,12 @@
 namespace dehvf {
 
 struct VisualMemoryConfig {
-  int64_t slots, rank;
+  int64_t images, slots, rank;
   double lambda, scale, dropout;
   bool materialised;
 
-  /// Keys slots, rank, lambda, scale, dropout, rows. Fewer slots than patches are refused.
+  /// Keys images, slots, rank, lambda, scale, dropout, rows. Fewer slots than patches of a sample's images
+  /// are refused.
   static VisualMemoryConfig read(const FusionShapes& shapes, FusionConfig& config);
 };
 
@@ -23,9 +24,10 @@ class VisualMemory : public Module {
 
   /// Normed levels [..., tower width] to the rank, without the bias: mixing comes before it.
   Variable down(const Variable& levels) const { return linear(levels, projector_down_.weight); }
-  /// z = SiLU(mixed + bias), [..., rank]
+  /// z = SiLU(mixed + bias), from [..., images, patches, rank]: the patches of a sample's p images one behind
+  /// the other, [..., images / p, p * patches, rank].
   Variable activate_mixed(const Variable& mixed) const;
-  /// The rows of one layer from z of the key and value side, [images, patches, rank] each.
+  /// The rows of one layer from z of the key and value side.
   VisualRows rows(const Variable& key_z, const Variable& value_z, const BlockContext& context) const;
   double flops_per_token() const;  // of the factored rows, one layer
   const VisualMemoryConfig& config() const { return config_; }

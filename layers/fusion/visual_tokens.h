@@ -1,5 +1,5 @@
 // What operators share that put visual tokens into the sequence: the same number for every image, before the
-// text of each sample that has one.
+// text of each sample that has any; those of several images one behind the other.
 #pragma once
 
 #include "layers/fusion/operator.h"
@@ -14,9 +14,9 @@ Place read_place(FusionConfig& config, const std::string& fallback);
 /// Key `level`: 1 to the tower's depth, by default the last but one.
 int read_level(const FusionShapes& shapes, FusionConfig& config);
 
-/// The sequence with `count` tokens put into every sample with an image: positions count on, the texts'
-/// further ones behind them; image i's are the `count` rows of tokens() from first_row + i count on. Nothing
-/// where no sample has an image.
+/// The sequence with `count` tokens put into every sample with images, all of its images together: positions
+/// count on, the texts' further ones behind them; those of image_of = i are the `count` rows of tokens() from
+/// first_row + i count on. Nothing where no sample has an image.
 std::optional<InputTokens> insert_tokens(const TextBatch& text, int64_t count, Place place,
                                          int64_t first_row = 0);
 

@@ -40,7 +40,7 @@ void wrong_values(const tiny::Case& c, Verdict& verdict) {
     }
   for (const char* size :
        {"slots", "rank", "groups", "positions", "level", "embedding", "hidden", "width", "heads", "blocks",
-        "queries", "cross_every", "prompts", "layers", "levels", "dim", "pooled"})
+        "queries", "cross_every", "prompts", "layers", "levels", "dim", "pooled", "images"})
     if (std::ranges::find(keys, size) != keys.end())
       for (const char* value : {"0", "-3", "99999999999999999999"})
         expect_named(verdict, complaint(c.fusion, {{size, value}}), concat("fusion.", size));

@@ -19,7 +19,7 @@ Tensor last_logits(const FusedModel& model, const Vision& vision, const tiny::In
 void cache(const tiny::Case& c, Verdict& verdict) {
   const FusedModel model = tiny::make(c, DType::f64);
   tiny::Input text = tiny::input(DType::f64);
-  const Vision vision = model.see(model.look(text.pixels));
+  const Vision vision = tiny::see(model, text);
   Decoder decoder(model.llama(), vision, text.batch(), 6);
   std::vector<int64_t> live{0, 1, 2};
   Random random(5);
@@ -44,7 +44,7 @@ void cache(const tiny::Case& c, Verdict& verdict) {
 void singles(const tiny::Case& c, Verdict& verdict) {
   const FusedModel model = tiny::make(c, DType::f64);
   const tiny::Input in = tiny::input(DType::f64);
-  const Vision vision = model.see(model.look(in.pixels));
+  const Vision vision = tiny::see(model, in);
   for (double temperature : {0.0, 0.8}) {
     const GenerateOptions options{
         .max_new = 9, .stop = {3, 8}, .temperature = temperature, .top_p = 0.9, .seed = 21};

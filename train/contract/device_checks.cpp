@@ -104,7 +104,7 @@ std::pair<Tensor, double> logits_of(const tiny::Case& c, DType dtype, Device dev
   moved(model, device);
   const NoGrad no_grad;
   tiny::Input in = tiny::input(dtype);
-  const Vision vision = model.see(model.look(in.pixels));
+  const Vision vision = tiny::see(model, in);
   const std::vector<int32_t> next{4 + added, 9 + added, 2 + added};
   if (cached) {
     Decoder decoder(model.llama(), vision, in.batch(), 2);

@@ -32,7 +32,8 @@ struct Training {
   Training(const tiny::Case& c, bool kept, Device device, bool graphs)
       : model(tiny::make(c, DType::f32, 0.2)), given(examples()) {
     if (device != kCpu) model.move_to(device);
-    const Tensor pixels = random_normal({4, 3, tiny::tower().image, tiny::tower().image}, 1, 9);
+    const Tensor pixels =
+        random_normal({4 * model.images(), 3, tiny::tower().image, tiny::tower().image}, 1, 9);
     pictures.emplace(model, pixels, kept);
     task.emplace(model, model, given, &*pictures,
                  AdapterTask::Options{.batch = 3, .micro_batch = 3, .seed = 4, .by_length = false});

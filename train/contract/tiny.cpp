@@ -67,6 +67,21 @@ std::vector<Case> tower_cases() {
   return cases;
 }
 
+// Operators whose samples have several images: rows, and tokens.
+std::vector<Case> image_cases() {
+  const std::map<std::string, std::string> rows{{"images", "2"}, {"slots", "19"}, {"rank", "3"}};
+  std::map<std::string, std::string> fuser{{"groups", "2"}, {"hidden", "5"}, {"width", "4"},
+                                           {"heads", "2"},  {"blocks", "2"}, {"embedding", "6"}};
+  fuser.insert(rows.begin(), rows.end());
+  return {{"dehvf", fuser},
+          {"naive_concat", rows},
+          {"llava", {{"images", "2"}, {"hidden", "5"}}},
+          {"llama_adapter",
+           {{"images", "2"}, {"version", "2"}, {"prompts", "3"}, {"layers", "2"}, {"rank", "3"}}},
+          {"lavin", {{"images", "2"}, {"rank", "3"}, {"levels", "2"}}},
+          {"adem_vl", {{"images", "3"}, {"rank", "3"}, {"dropped", "0.3"}}}};
+}
+
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
@@ -135,7 +150,8 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const std::string& fusion : Registry<Fusion>::instance().keys())
     for (const Case& c : cases_of(fusion)) cases.push_back(c);
-  for (const auto& more : {tuned_cases(), tower_cases()}) cases.insert(cases.end(), more.begin(), more.end());
+  for (const auto& more : {tuned_cases(), tower_cases(), image_cases()})
+    cases.insert(cases.end(), more.begin(), more.end());
   return cases;
 }
 
@@ -215,10 +231,16 @@ Input input(DType dtype) {
 }
 
 Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options) {
+  std::vector<Tensor> pixels;
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < in.pixels.size(0); ++i)
+    for (int64_t of_sample = 0; of_sample < model.images(); ++of_sample) {
+      pixels.push_back(scale(in.pixels.slice(i, i + 1), 1 - 1.6 * double(of_sample)));
+      ids.push_back(in.image_ids[size_t(i)] + 100 * of_sample);
+    }
   TowerDropout dropout;
-  if (options.training)
-    dropout = {.seed = options.seed, .step = options.step, .sample_ids = tensor_of(in.image_ids)};
-  return model.see(model.look(in.pixels, dropout));
+  if (options.training) dropout = {.seed = options.seed, .step = options.step, .sample_ids = tensor_of(ids)};
+  return model.see(model.look(pixels.empty() ? in.pixels : concat_rows(pixels), dropout));
 }
 
 Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& options) {

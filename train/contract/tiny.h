@@ -40,7 +40,7 @@ struct Input {
   std::vector<std::vector<int32_t>> tokens, labels;
   std::vector<int32_t> image_of;
   std::vector<int64_t> ids;
-  Tensor pixels;                   // [images, 3, side, side]
+  Tensor pixels;  // [images, 3, side, side]; further images of a sample are made of its first
   std::vector<int64_t> image_ids;  // of the dropout in the tower
 
   TextBatch batch() const { return pack(tokens, image_of, ids); }
@@ -54,7 +54,7 @@ Variable losses(const FusedModel& model, const Input& in, const ForwardOptions& 
 Variable mean_loss(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
 /// Logits of every text token, [tokens, vocab], with no block restricted to chosen rows.
 Tensor logits(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
-Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options);
+Vision see(const FusedModel& model, const Input& in, const ForwardOptions& options = {});
 Tensor text_only_logits(const FusedModel& model, const Input& in);
 
 /// Path -> gradient of the mean loss; parameters that were not reached are left out.

@@ -90,8 +90,9 @@ SplitData Run::load(const std::string& split, Use use) const {
   const bool looks = !model_->fusion().tower().levels.empty();
   const auto place = [&](const PicturePaths& paths, int64_t sample) {
     require<ConfigError>(!looks || paths.empty() || int64_t(paths.size()) == model_->images(),
-                         config_.data.string(), ": sample ", sample, " of '", printable(split, 60), "' has ",
-                         paths.size(), " pictures, and the model takes fusion.images=", model_->images());
+                         config_.data.string(), ": sample ", sample, " of '", printable(split, 60),
+                         "': wanted no picture or fusion.images=", model_->images(), ", found ",
+                         paths.size());
     return pictures.add(paths);
   };
   if (use == Use::training) {

@@ -2,10 +2,16 @@
 // refused.
 #include "bench/compare.h"
 
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/io/file.h"
+#include "models/fused_model.h"
 #include "support/message.h"
+#include "support/temporary_folder.h"
+#include "train/run_config.h"
 
 namespace dehvf {
 namespace {
@@ -66,6 +72,35 @@ TEST(Compare, PlansEveryPresetAtItsOwnSize) {
   EXPECT_DOUBLE_EQ(row_of(result, "llava-lora-13b")["lengths"][0]["train"]["ratio_floor"], 1);
   EXPECT_GT(row_of(result, "dehvf-13b")["lengths"][0]["train"]["ratio_floor"], 1);
   EXPECT_THAT(compare_markdown(result), HasSubstr("Predicted for h200, not measured"));
+}
+
+// Every preset of an operator that takes two pictures a sample, with room for their rows.
+TEST(Compare, CountsTwoPicturesASample) {
+  const TemporaryFolder folder;
+  CompareOptions given = options("");
+  given.presets.clear();
+  std::set<std::string> operators{"none"};
+  for (const auto& path : presets()) {
+    const RunConfig run = read_run_config(path, {});
+    FusionConfig config(run.fusion_options);
+    make_fusion(run.fusion, fusion_shapes(llama_7b(), clip_l14()), config);
+    const auto keys = config.resolved();
+    if (keys.contains("version") && keys.at("version") == "1") continue;
+    if (!operators.insert(run.fusion).second) continue;
+    given.presets.push_back(folder / (path.stem().string() + ".yaml"));
+    write_file(given.presets.back(), concat("base: ", path.string(), "\nfusion:\n  images: 2\n",
+                                            keys.contains("slots") ? "  slots: 640\n" : ""));
+  }
+  ASSERT_GE(given.presets.size(), 7u);
+  given.lengths = {64};
+  for (const Json& row : compared(given)["rows"]) {
+    ASSERT_FALSE(row.contains("failed")) << row;
+    const Json& at = row["lengths"][0];
+    EXPECT_NEAR(at["flops_formula"].get<double>() /
+                    (at["images"]["flops"].get<double>() + at["first_token"]["flops"].get<double>()),
+                1, 1e-12)
+        << row["name"];
+  }
 }
 
 TEST(Compare, ExpectsOfADataSetTheMeanOfItsFifths) {

@@ -88,7 +88,7 @@ TEST_F(ConversationRun, RefusesWhatCannotBeLearned) {
               AllOf(HasSubstr("1 of 1 are missing"), HasSubstr("no.png")));
   EXPECT_THAT(
       complaint(Json::array({good, talk(Json::array({pictures[0], pictures[1]}), {"<image><image>", "a"})})),
-      HasSubstr("sample 1 of 'train': wanted one picture or none, found 2"));
+      HasSubstr("sample 1 of 'train': wanted no picture or fusion.images=1, found 2"));
   EXPECT_THAT(complaint(Json::array({talk(nullptr, {std::string(600, 'x'), "a"})})),
               HasSubstr("no answer within"));
 }

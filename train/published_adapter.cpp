@@ -196,8 +196,9 @@ void require_written(const std::string& what, const AdapterDescription::Options&
 
 void require_expressible(const std::string& what, const AdapterDescription& d, const PublishedAdapter& map) {
   const bool lavin = d.fusion == "lavin";
-  require_written(what + ": fusion", d.fusion_options, map.fusion,
-                  {"scale", lavin ? "temperature" : "scale"});
+  AdapterDescription::Options written = map.fusion;
+  written.emplace("images", "1");
+  require_written(what + ": fusion", d.fusion_options, written, {"scale", lavin ? "temperature" : "scale"});
   if (map.tower.empty()) return;
   require_written(what + ": tower_adapters", d.tower_adapter_options, map.tower,
                   {lavin ? "scale" : "dropout", lavin ? "temperature" : "dropout"});

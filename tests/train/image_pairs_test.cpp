@@ -102,16 +102,11 @@ TEST_F(ImagePairs, KeptDecodedAndFromMemoryTrainingIsTheSame) {
 }
 
 TEST_F(ImagePairs, IsLearnedAndScored) {
-  auto run = this->run({"train.batch=16", "train.micro_batch=16", "train.limit=16"});
+  auto run = this->run({"train.batch=16", "train.micro_batch=16", "train.limit=16", "tune=full"});
   const SplitData data = run.load("train", Use::training);
   AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
-  Trainer trainer(task, {.steps = 40, .schedule = {.peak = 0.01, .steps = 40}});
-  double first = 0, last = 0;
-  trainer.run([&](const StepReport& report) {
-    (report.step == 1 ? first : last) = report.loss;
-    return true;
-  });
-  EXPECT_LT(last, 0.6 * first);
+  Trainer trainer(task, {.steps = 100, .schedule = {.peak = 2e-3, .warmup = 1, .steps = 100}});
+  trainer.run([](const StepReport&) { return true; });
 
   const SplitData test = run.load("train", Use::evaluation);
   const auto right = [&](Show show) {
@@ -123,8 +118,8 @@ TEST_F(ImagePairs, IsLearnedAndScored) {
     for (const Ranking& ranking : ranked) replies.push_back({.choice = ranking.chosen});
     return test.exam->score(replies).figures[0].value;
   };
-  EXPECT_GT(right(Show::own), 0.8);  // learned by heart
-  EXPECT_LT(right(Show::blank), right(Show::own));
+  EXPECT_GT(right(Show::own), 0.9);  // learned by heart; each statement is true of half of its pictures
+  EXPECT_EQ(right(Show::blank), 0.5);
 }
 
 TEST_F(ImagePairs, OtherNumbersOfPicturesAreRefused) {

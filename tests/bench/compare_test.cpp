@@ -93,7 +93,9 @@ TEST(Compare, CountsTwoPicturesASample) {
   }
   ASSERT_GE(given.presets.size(), 7u);
   given.lengths = {64};
-  for (const Json& row : compared(given)["rows"]) {
+  const Json result = compared(given);
+  ASSERT_EQ(result["rows"].size(), given.presets.size());
+  for (const Json& row : result["rows"]) {
     ASSERT_FALSE(row.contains("failed")) << row;
     const Json& at = row["lengths"][0];
     EXPECT_NEAR(at["flops_formula"].get<double>() /

@@ -37,12 +37,21 @@ TEST(Emulated, UpdateEqualsTheCpu) {
   EXPECT_GT(changed, 0);
 }
 
-class SeenInEveryStep : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Operators, SeenInEveryStep, testing::Values("dehvf", "llava"));
+class SeenInEveryStep : public testing::TestWithParam<tiny::Case> {};
+INSTANTIATE_TEST_SUITE_P(Operators, SeenInEveryStep,
+                         testing::Values(tiny::cases_of("dehvf").front(), tiny::cases_of("llava").front(),
+                                         tiny::Case{"memvp",
+                                                    {{"images", "2"}, {"slots", "19"}, {"rank", "3"}}}));
 
 TEST_P(SeenInEveryStep, ReplaysTheBits) {
   Verdict verdict;
-  check_replay(tiny::cases_of(GetParam()).front(), false, verdict);
+  check_replay(GetParam(), false, verdict);
+  EXPECT_EQ(verdict.wrong(), std::vector<std::string>());
+}
+
+TEST(Emulated, LevelsOfTwoImagesASampleAreFilledUp) {
+  Verdict verdict;
+  check_replay({"memvp", {{"images", "2"}, {"slots", "19"}, {"rank", "3"}}}, true, verdict);
   EXPECT_EQ(verdict.wrong(), std::vector<std::string>());
 }
 

@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/machine.h"
 #include "cli/planned_run.h"
 #include "cli/run_options.h"
 #include "core/io/json.h"
-#include "train/memory_need.h"
 
 namespace dehvf::cli {
 namespace {
@@ -57,6 +57,16 @@ void print_kernels(const Json& kernels) {
                 1e-9 * kernel["bytes"].get<double>(), 1e3 * kernel["forecast_s"].get<double>());
 }
 
+int64_t frozen_in(FusedModel& model) {
+  std::set<const Parameter*> trained;
+  for (const auto& [path, parameter] : parameters_of(model)) trained.insert(parameter);
+  int64_t count = 0;
+  for (Module* part : {static_cast<Module*>(&model.llama()), static_cast<Module*>(&model.tower())})
+    for (const auto& [path, parameter] : parameters_of(*part))
+      if (!trained.contains(parameter)) count += parameter->shape().count();
+  return count;
+}
+
 Json work_of(const PlannedWork& work, const MachineRates& rates) {
   Json memory = Json::object();
   for (size_t i = 0; i < work.memory.size(); ++i) memory[name_of(Purpose(i))] = work.memory[i];
@@ -78,27 +88,31 @@ Json plan(const Options& options) {
   PlannedModel planned = planned_model(config);
   const CostReport cost = planned.model().cost();
   const int64_t samples = config.batches.micro_batch;
-  Json result{{"trained", cost.live},
-              {"published", cost.published},
-              {"frozen", training_need(planned.model(), config.dtype).frozen},
-              {"dtype", concat(config.dtype)},
-              {"samples", samples},
-              {"length", options.length},
-              {"machine", options.machine}};
+  Json result{
+      {"trained", cost.live},          {"published", cost.published}, {"frozen", frozen_in(planned.model())},
+      {"dtype", concat(config.dtype)}, {"samples", samples},          {"length", options.length},
+      {"machine", options.machine}};
+  PlannedWork most;
+  const auto tell = [&](const char* phase, const PlannedWork& work) {
+    result[phase] = work_of(work, rates);
+    if (work.bytes() > most.bytes()) most = work;
+  };
   if (!parameters_of(planned.model()).empty()) {
     const PlannedWork step = planned.train_step({.samples = samples,
                                                  .length = options.length,
                                                  .supervised = options.supervised,
                                                  .mode = config.batches.mode});
-    result["train"] = work_of(step, rates);
+    tell("train", step);
     if (options.kernels) result["train"]["by_kernel"] = kernels_of(step, rates);
   }
   const PlannedModel::Inference inference = planned.inference(samples, options.length);
-  result["images"] = work_of(inference.images, rates);
-  result["first_token"] = work_of(inference.first_token, rates);
-  result["next_token"] = work_of(inference.next_token, rates);
+  tell("images", inference.images);
+  tell("first_token", inference.first_token);
+  tell("next_token", inference.next_token);
   const Device device = chosen_device(config.device);
-  result["device"] = {{"name", concat(device)}, {"bytes", memory_of(device)}};
+  const int64_t there = memory_of(device);
+  result["device"] = {
+      {"name", concat(device)}, {"bytes", there}, {"shortage", shortage(most, device, there)}};
   return result;
 }
 
@@ -108,7 +122,6 @@ void print(const Json& result) {
               millions("published"), millions("frozen"), result["dtype"].get<std::string>().c_str());
   std::printf("%lld texts of %lld tokens, forecast for %s:\n", result["samples"].get<long long>(),
               result["length"].get<long long>(), result["machine"].get<std::string>().c_str());
-  double most = 0;
   for (const auto& [key, title] : {std::pair("train", "training step"),
                                    {"images", "pictures"},
                                    {"first_token", "first token"},
@@ -122,16 +135,16 @@ void print(const Json& result) {
     for (const auto& [purpose, bytes] : work["memory"].items())
       if (bytes > 0) std::printf(" %s %.2f", purpose.c_str(), 1e-9 * bytes.get<double>());
     std::printf("\n");
-    most = std::max(most, work["bytes"].get<double>());
   }
   if (result.contains("train") && result["train"].contains("by_kernel"))
     print_kernels(result["train"]["by_kernel"]);
-  const double there = result["device"]["bytes"].get<double>();
-  std::printf("%s has %.1f GB: ", result["device"]["name"].get<std::string>().c_str(), 1e-9 * there);
-  if (most <= there)
-    std::printf("it fits, without workspaces\n");
+  const Json& device = result["device"];
+  const std::string lacking = device["shortage"];
+  if (lacking.empty())
+    std::printf("%s has %.1f GB: it fits, without workspaces\n", device["name"].get<std::string>().c_str(),
+                1e-9 * device["bytes"].get<double>());
   else
-    std::printf("%.1f GB too little\n", 1e-9 * (most - there));
+    std::printf("%s\n", lacking.c_str());
 }
 
 }  // namespace

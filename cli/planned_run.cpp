@@ -6,11 +6,7 @@
 namespace dehvf::cli {
 
 PlannedModel planned_model(const RunConfig& config) {
-  FusedModelOptions options{.fusion = config.fusion,
-                            .config = FusionConfig(config.fusion_options),
-                            .tower_adapters = config.tower_adapters,
-                            .adapters = config.adapters,
-                            .tuning = config.tuning};
+  const FusedModelOptions options = config.model_options();
   if (std::filesystem::exists(config.model)) {
     const auto model = FrozenFolders(config.model, config.tower).make(options);
     return {model->llama().config(), model->tower().config(), options, config.dtype};

@@ -61,7 +61,7 @@ struct Train : RunOptions {
     write_file(c.out / "config.yaml", c.resolved());
     AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), c.batches);
     const double per_epoch = std::ceil(double(data.examples.size()) / double(c.batches.batch));
-    const auto steps = int64_t(std::ceil(c.epochs * per_epoch));
+    const int64_t steps = run.steps(data.examples.size());
     Trainer trainer(task, {.steps = steps,
                            .schedule = {c.rate, int64_t(c.warmup_epochs * per_epoch), steps},
                            .adamw = {.weight_decay = c.weight_decay},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
+#include <map>
 
 #include "autograd/ops/cross_entropy.h"
 #include "autograd/ops/elementwise.h"
@@ -184,6 +185,39 @@ void AdapterTask::seek(const std::string& cursor) {
   decoded_.reset();
   at.epoch = epoch, at.batch = batch, at.fingerprint = fingerprint;
   sequence_.seek(at);
+}
+
+std::vector<std::vector<Example>> largest_micro_batches(const std::vector<Example>& examples,
+                                                        const AdapterTask::Options& options, int64_t steps) {
+  struct Most {
+    int64_t tokens = 0;
+    std::vector<int64_t> chosen;
+  };
+  std::map<int64_t, Most, std::greater<>> by_pictures;
+  BatchSequence sequence(lengths_of(examples, options.by_length), options.batch, options.seed);
+  const auto size = size_t(options.micro_batch);
+  for (int64_t step = 0; step < steps; ++step) {
+    const std::span<const int64_t> batch = sequence.next();
+    for (size_t begin = 0; begin < batch.size(); begin += size) {
+      const auto part = batch.subspan(begin, std::min(size, batch.size() - begin));
+      int64_t tokens = 0, pictures = 0;
+      for (const int64_t i : part) {
+        tokens += int64_t(examples[size_t(i)].tokens.size());
+        pictures += examples[size_t(i)].image != -1;
+      }
+      Most& most = by_pictures[pictures];
+      if (tokens > most.tokens) most = {tokens, {part.begin(), part.end()}};
+    }
+  }
+  std::vector<std::vector<Example>> largest;
+  int64_t beaten = 0;  // tokens of those with more pictures
+  for (const auto& [pictures, most] : by_pictures) {
+    if (most.tokens <= beaten) continue;
+    beaten = most.tokens;
+    largest.emplace_back();
+    for (const int64_t i : most.chosen) largest.back().push_back(examples[size_t(i)]);
+  }
+  return largest;
 }
 
 }  // namespace dehvf

@@ -66,6 +66,11 @@ class AdapterTask : public Task {
   std::unique_ptr<Prefetch<Tensor>> decoded_;  // the pictures that are left of this epoch
 };
 
+/// Of the micro-batches of a run's first `steps` those of which one holds the most: no other has as many
+/// tokens and as many pictures as one of these.
+std::vector<std::vector<Example>> largest_micro_batches(const std::vector<Example>& examples,
+                                                        const AdapterTask::Options& options, int64_t steps);
+
 /// The examples as one packed batch, and what they see in the order the batch counts it.
 struct PackedExamples {
   TextBatch batch;

@@ -1,8 +1,12 @@
 #include "train/planned_model.h"
 
+#include <cstdio>
 #include <numeric>
 
+#include <unistd.h>
+
 #include "autograd/tape.h"
+#include "core/device_report.h"
 #include "core/random.h"
 #include "models/generate.h"
 
@@ -20,6 +24,12 @@ PlannedWork planned(const std::function<void()>& body) {
 
 double seconds(const Trace::Call& call, const MachineRates& rates) {
   return std::max(call.flops / rates.flops, call.bytes / rates.bytes);
+}
+
+std::string amount(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, bytes < 1e9 ? "%.1f MB" : "%.1f GB", bytes * (bytes < 1e9 ? 1e-6 : 1e-9));
+  return text;
 }
 
 }  // namespace
@@ -69,11 +79,15 @@ PlannedModel::PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, 
 
 PlannedModel::~PlannedModel() = default;
 
-PlannedWork PlannedModel::train_step(const StepSize& size) {
+template <class Step>
+PlannedWork PlannedModel::train(const Step& what) {
   place_on_plan(*model_, dtype_, /*trainable=*/true);  // a trainer before has taken them over
-  RandomStep step(*model_, size, dtype_);
+  RandomStep step(*model_, what, dtype_);
   return planned([&] { step.step(); });
 }
+
+PlannedWork PlannedModel::train_step(const StepSize& size) { return train(size); }
+PlannedWork PlannedModel::train_step(const StepTexts& texts) { return train(texts); }
 
 PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length) {
   const NoGrad no_grad;
@@ -96,6 +110,25 @@ PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length)
       planned([&] { decoder.emplace(model_->llama(), vision, pack(tokens, image_of, ids), 2); });
   result.next_token = planned([&] { decoder->advance(std::vector<int32_t>(size_t(samples), 1)); });
   return result;
+}
+
+std::string shortage(const PlannedWork& work, Device device, int64_t there) {
+  const auto needed = int64_t(work.bytes());
+  if (needed <= there) return {};
+  std::string parts;
+  for (size_t i = 0; i < work.memory.size(); ++i)
+    if (work.memory[i] > 0)
+      parts += concat(parts.empty() ? "" : ", ", name_of(Purpose(i)), ' ', amount(double(work.memory[i])));
+  return concat(
+      amount(double(needed)), " are held (", parts, "), ", device, " has ", amount(double(there)), ": ",
+      amount(double(needed - there)),
+      " too little; take a smaller train.micro_batch, train.segment=recompute, dtype=bf16, train less of "
+      "the language model (tune, lora.rank), or choose another device");
+}
+
+int64_t memory_of(Device device) {
+  if (device.kind == DeviceKind::cuda) return int64_t(cuda_memory(device.index));
+  return int64_t(sysconf(_SC_PHYS_PAGES)) * int64_t(sysconf(_SC_PAGE_SIZE));
 }
 
 }  // namespace dehvf

@@ -14,7 +14,7 @@ struct PlannedWork {
   std::vector<Trace::Call> calls;
   MemoryLedger::Table memory{};
   double flops() const;
-  size_t bytes() const;  // held
+  size_t bytes() const;  // held; workspaces of a device's own kernels come on top
 };
 
 /// Where a kernel counts, by its name and its place (Trace::Call): vision; of LLaMA's blocks linears,
@@ -43,6 +43,7 @@ class PlannedModel {
   FusedModel& model() { return *model_; }
 
   PlannedWork train_step(const StepSize& size);
+  PlannedWork train_step(const StepTexts& texts);
   /// Of `samples` texts of `length` tokens, each with its pictures: what is computed of the pictures once;
   /// the first token; one more.
   struct Inference {
@@ -51,8 +52,17 @@ class PlannedModel {
   Inference inference(int64_t samples, int64_t length);
 
  private:
+  template <class Step>
+  PlannedWork train(const Step& what);
+
   DType dtype_;
   std::unique_ptr<FusedModel> model_;
 };
+
+/// What a device of `there` bytes lacks for this work, by purpose, and what would help; empty where it fits.
+std::string shortage(const PlannedWork& work, Device device, int64_t there);
+
+/// All memory of a device, in bytes: of the host where it has none of its own.
+int64_t memory_of(Device device);
 
 }  // namespace dehvf

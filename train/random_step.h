@@ -16,17 +16,29 @@ struct StepSize {
   bool operator==(const StepSize&) const = default;
 };
 
+/// A micro-batch of texts that are there. With `cached` the levels of pictures are kept, as training does
+/// where the tower has no adapters, and are not part of the step.
+struct StepTexts {
+  std::vector<Example> examples;
+  SegmentMode mode = SegmentMode::keep;
+  bool cached = false;
+};
+
 class RandomStep {
  public:
   /// The model has its weights, of `dtype` where they are frozen, on the device it runs on, and outlives
   /// this. Pictures are looked at in every step, as a tower with adapters must.
   RandomStep(FusedModel& model, const StepSize& size, DType dtype);
+  /// The same of texts whose pictures are blank.
+  RandomStep(FusedModel& model, StepTexts texts, DType dtype);
 
   /// Throws Error where a gradient is not finite.
   StepReport step();
   Trainer& trainer() { return *trainer_; }
 
  private:
+  RandomStep(FusedModel& model, StepTexts texts, const Tensor& pixels, DType dtype);
+
   std::vector<Example> examples_;
   std::optional<PictureSource> pictures_;
   std::optional<AdapterTask> task_;

@@ -1,11 +1,11 @@
 #include "train/run.h"
 
+#include <cmath>
 #include <map>
 
 #include "core/io/file.h"
 #include "core/variants.h"
 #include "models/trained_lora.h"
-#include "train/memory_need.h"
 #include "train/open_model.h"
 
 namespace dehvf {
@@ -31,17 +31,18 @@ struct NeededPictures {
     if (fresh) paths.insert(paths.end(), of_sample.begin(), of_sample.end());
     return place->second;
   }
-  void require_files() const {
-    size_t missing = 0;
-    const std::filesystem::path* first = nullptr;
-    std::error_code ignored;
-    for (const auto& path : paths)
-      if (!std::filesystem::is_regular_file(path, ignored) && missing++ == 0) first = &path;
-    if (missing > 0)
-      fail<IoError>("pictures: ", missing, " of ", paths.size(), " are missing, the first is ",
-                    printable(first->string(), 200));
-  }
 };
+
+void require_files(const std::vector<std::filesystem::path>& paths) {
+  size_t missing = 0;
+  const std::filesystem::path* first = nullptr;
+  std::error_code ignored;
+  for (const auto& path : paths)
+    if (!std::filesystem::is_regular_file(path, ignored) && missing++ == 0) first = &path;
+  if (missing > 0)
+    fail<IoError>("pictures: ", missing, " of ", paths.size(), " are missing, the first is ",
+                  printable(first->string(), 200));
+}
 
 }  // namespace
 
@@ -61,18 +62,19 @@ Run::Run(RunConfig config, Use use) : config_(std::move(config)), device_(chosen
     config_.tuning.tune = tune;
   }
   FrozenFolders folders(config_.model, config_.tower);
-  model_ = folders.make({.fusion = config_.fusion,
-                         .config = FusionConfig(config_.fusion_options),
-                         .tower_adapters = config_.tower_adapters,
-                         .adapters = config_.adapters,
-                         .tuning = config_.tuning});
-  if (use == Use::training) require_fits(training_need(*model_, config_.dtype), memory_of(device_), device_);
+  model_ = folders.make(config_.model_options());
   config_.fusion_options = model_->options().config.resolved();
   const auto recipe = folders.recipe(config_.image_recipe, config_.image_mismatch);
   require<ConfigError>(
       recipe.has_value() || config_.tower.empty(), (config_.tower / "preprocessor_config.json").string(),
       ": not there; name a recipe instead: image_recipe=clip_crop, llava_pad, memvp or plain");
   if (recipe) recipe_ = *recipe;
+  if (use == Use::training) {
+    texts_ = read_texts(config_.train_split);
+    forecast_ = plan(*texts_);
+    const std::string lacking = shortage(forecast_, device_, memory_of(device_));
+    require<ConfigError>(lacking.empty(), "memory: in the largest training step ", lacking);
+  }
   folders.load(*model_, config_.dtype);
   base_fingerprint_ = folders.llama_fingerprint();
   tower_fingerprint_ = folders.tower_fingerprint();
@@ -84,38 +86,80 @@ void Run::begin(uint64_t seed) {
   if (lora_) load_lora(model_->llama(), *lora_, /*trainable=*/true);
 }
 
-SplitData Run::load(const std::string& split, Use use) const {
-  SplitData result;
+int64_t Run::steps(size_t examples) const {
+  return int64_t(std::ceil(config_.epochs * std::ceil(double(examples) / double(config_.batches.batch))));
+}
+
+Run::Texts Run::read_texts(const std::string& split) const {
+  Texts texts;
   NeededPictures pictures;
-  const bool looks = !model_->fusion().tower().levels.empty();
-  const auto place = [&](const PicturePaths& paths, int64_t sample) {
-    require<ConfigError>(!looks || paths.empty() || int64_t(paths.size()) == model_->images(),
-                         config_.data.string(), ": sample ", sample, " of '", printable(split, 60),
-                         "': wanted no picture or fusion.images=", model_->images(), ", found ",
-                         paths.size());
-    return pictures.add(paths);
-  };
+  data_->each_example(split, [&](Example example, const PicturePaths& paths) {
+    require_pictures(paths, int64_t(texts.examples.size()), split);
+    example.image = pictures.add(paths);
+    texts.examples.push_back(std::move(example));
+    return config_.limit == 0 || int64_t(texts.examples.size()) < config_.limit;
+  });
+  texts.pictures = std::move(pictures.paths);
+  if (looks()) require_files(texts.pictures);
+  return texts;
+}
+
+PlannedWork Run::plan(const Texts& texts) const {
+  PlannedModel planned(model_->llama().config(), model_->tower().config(), config_.model_options(),
+                       config_.dtype);
+  const bool cached = caches(texts.pictures.size());
+  PlannedWork most;
+  for (auto& examples :
+       largest_micro_batches(texts.examples, config_.batches, steps(texts.examples.size()))) {
+    const auto seen =
+        std::ranges::count_if(examples, [](const Example& example) { return example.image != -1; });
+    PlannedWork work = planned.train_step(StepTexts{std::move(examples), config_.batches.mode, cached});
+    // The plan kept the levels of these pictures alone.
+    if (cached)
+      work.memory[size_t(Purpose::caches)] += size_t(
+          level_bytes(*model_, int64_t(texts.pictures.size()) - seen * model_->images(), config_.dtype));
+    if (work.bytes() >= most.bytes()) most = std::move(work);
+  }
+  return most;
+}
+
+SplitData Run::load(const std::string& split, Use use) {
+  SplitData result;
+  std::vector<std::filesystem::path> paths;
   if (use == Use::training) {
-    data_->each_example(split, [&](Example example, const PicturePaths& paths) {
-      example.image = place(paths, int64_t(result.examples.size()));
-      result.examples.push_back(std::move(example));
-      return config_.limit == 0 || int64_t(result.examples.size()) < config_.limit;
-    });
+    Texts texts = texts_ && split == config_.train_split ? std::move(*texts_) : read_texts(split);
+    texts_.reset();
+    result.examples = std::move(texts.examples);
+    paths = std::move(texts.pictures);
   } else {
+    NeededPictures pictures;
     result.exam = data_->exam(split, config_.limit);
-    for (size_t i = 0; i < result.exam->questions.size(); ++i)
-      result.exam->questions[i].image = place(result.exam->pictures[i], int64_t(i));
+    for (size_t i = 0; i < result.exam->questions.size(); ++i) {
+      require_pictures(result.exam->pictures[i], int64_t(i), split);
+      result.exam->questions[i].image = pictures.add(result.exam->pictures[i]);
+    }
+    paths = std::move(pictures.paths);
+    if (looks()) require_files(paths);
   }
-  if (looks) {
-    pictures.require_files();
-    result.pictures = open_pictures(std::move(pictures.paths), use);
-  }
+  if (looks()) result.pictures = open_pictures(std::move(paths), use);
   return result;
 }
 
+bool Run::looks() const { return !model_->fusion().tower().levels.empty(); }
+
+void Run::require_pictures(const PicturePaths& paths, int64_t sample, const std::string& split) const {
+  require<ConfigError>(!looks() || paths.empty() || int64_t(paths.size()) == model_->images(),
+                       config_.data.string(), ": sample ", sample, " of '", printable(split, 60),
+                       "': wanted no picture or fusion.images=", model_->images(), ", found ", paths.size());
+}
+
+bool Run::caches(size_t pictures) const {
+  return looks() && model_->adapters() == nullptr &&
+         level_bytes(*model_, int64_t(pictures), config_.dtype) <= kCacheBytes;
+}
+
 std::unique_ptr<PictureSource> Run::open_pictures(std::vector<std::filesystem::path> paths, Use use) const {
-  const bool cached = use == Use::training && model_->adapters() == nullptr &&
-                      level_bytes(*model_, int64_t(paths.size()), config_.dtype) <= kCacheBytes;
+  const bool cached = use == Use::training && caches(paths.size());
   return std::make_unique<PictureSource>(*model_, std::move(paths), recipe_, cached);
 }
 

@@ -196,6 +196,14 @@ std::string RunConfig::identity() const {
   return copy.resolved();
 }
 
+FusedModelOptions RunConfig::model_options() const {
+  return {.fusion = fusion,
+          .config = FusionConfig(fusion_options),
+          .tower_adapters = tower_adapters,
+          .adapters = adapters,
+          .tuning = tuning};
+}
+
 std::string RunConfig::resolved() const {
   std::string text;
   RunConfig copy = *this;

@@ -9,8 +9,7 @@
 
 #include "core/dtype.h"
 #include "data/recipes.h"
-#include "layers/tower_adapter.h"
-#include "models/llama_tuning.h"
+#include "models/fused_model.h"
 #include "train/adapter_task.h"
 
 namespace dehvf {
@@ -38,6 +37,7 @@ struct RunConfig {
 
   /// Every key with its value, as YAML that reads back to the same run.
   std::string resolved() const;
+  FusedModelOptions model_options() const;
   /// resolved() without what a run may change when it is resumed: device, find_nan and graphs.
   std::string identity() const;
 };

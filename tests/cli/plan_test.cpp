@@ -35,6 +35,17 @@ TEST(Plan, KnowsAPublishedModelWithoutItsFiles) {
   EXPECT_GT(plan["first_token"]["flops"], plan["next_token"]["flops"]);
 }
 
+TEST(Plan, SaysWhatTheDeviceLacks) {
+  const Json plan = planned({"--config", preset("llava-v1.5-7b"), "--length", "1024", "train.micro_batch=4"});
+  EXPECT_THAT(plan["device"]["shortage"].get<std::string>(),
+              testing::AllOf(HasSubstr(" GB are held (weights "), HasSubstr(", parameters 128."),
+                             HasSubstr("cpu has "), HasSubstr("too little")));
+  EXPECT_EQ(
+      planned({"--config", preset("dehvf-7b"), "model=" DEHVF_SOURCE_DIR "/examples/toy/llama",
+               "tower=" DEHVF_SOURCE_DIR "/examples/toy/tower"})["device"]["shortage"],
+      "");
+}
+
 TEST(Plan, TakesTheSizesOfFolders) {
   const Json plan = planned({concat("model=", golden("llama/mha_f32").string()), "tower=", "fusion.name=none",
                              "lora.rank=2", "tower_adapters.enabled=false", "--length", "16"});

@@ -9,7 +9,7 @@
 #include "models/fused_model.h"
 #include "models/published_shapes.h"
 #include "support/message.h"
-#include "train/memory_need.h"
+#include "train/planned_model.h"
 #include "train/run_config.h"
 
 namespace dehvf {
@@ -101,21 +101,19 @@ TEST(ParameterCounts, OfLoraAtPublishedShapes) {
   EXPECT_EQ(FusedModel(llama_7b(), clip_l14(), {.tuning = {.tune = "full"}}).cost().live, 6'738'415'616);
 }
 
-TEST(Memory, FullTuningIsRefusedWithNumbers) {
-  FusedModel model(llama_7b(), clip_l14(), {.tuning = {.tune = "full"}});
-  const MemoryNeed need = training_need(model, DType::bf16);
-  EXPECT_EQ(need.trained, 6'738'415'616);
-  EXPECT_EQ(need.frozen, count_elements(model.tower()));
-  EXPECT_EQ(need.bytes(), need.trained * 18 + need.frozen * 2);
-  EXPECT_THAT(message_of<ConfigError>([&] { require_fits(need, int64_t(80) << 30, kCpu); }),
-              AllOf(HasSubstr("6738415616 trained"), HasSubstr("121.9 GB"), HasSubstr("has 85.9 GB"),
-                    HasSubstr("36.0 GB less")));
-  require_fits(need, need.bytes(), kCpu);
+TEST(Memory, FullTuningLacksWithNumbers) {
+  PlannedModel full(llama_7b(), clip_l14(), {.tuning = {.tune = "full"}}, DType::bf16);
+  const PlannedWork work = full.train_step(StepSize{.samples = 1, .length = 16, .supervised = 1});
+  // Value, gradient and two moments in f32, which of them decay, and a copy in bf16.
+  EXPECT_GT(double(work.bytes()), 6'738'415'616.0 * 19);
+  EXPECT_LT(double(work.bytes()), 6'738'415'616.0 * 19.2);
+  EXPECT_THAT(
+      shortage(work, kCpu, int64_t(80) << 30),
+      AllOf(testing::StartsWith("129."), HasSubstr("GB are held (weights "), HasSubstr("parameters 128."),
+            HasSubstr("cpu has 85.9 GB: 43."), HasSubstr("train.segment=recompute")));
+  EXPECT_EQ(shortage(work, kCpu, int64_t(work.bytes())), "");
+  EXPECT_THAT(shortage(work, kCpu, int64_t(work.bytes()) - 1), HasSubstr(": 0.0 MB too little"));
   EXPECT_GT(memory_of(kCpu), int64_t(1) << 28);
-
-  FusedModel lora(llama_7b(), clip_l14(), {.tuning = {.lora = {.rank = 6}}});
-  EXPECT_EQ(training_need(lora, DType::f32).frozen, need.trained + need.frozen);
-  require_fits(training_need(lora, DType::bf16), int64_t(16) << 30, kCpu);
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ TEST(PictureSource, EverySampleMeetsItsOwnPicture) {
 
 TEST(PictureSource, CachedLevelsAreThoseOfTheirPixels) {
   const ToyFiles files;
-  const auto run = files.run();
+  auto run = files.run();
   const SplitData data = run.load("train", Use::training);
   ASSERT_TRUE(data.pictures->cached());
   const auto paths = files.pictures();
@@ -154,7 +154,7 @@ TEST(PictureSource, ADamagedPictureIsNamed) {
   write_file(damaged, read_file(damaged).substr(0, 60));
   EXPECT_THAT(message_of<IoError>([&] { training.go(); }),
               AllOf(HasSubstr(damaged.string()), Not(HasSubstr("\n"))));
-  const auto run = files.run();  // levels are kept: it is met before training
+  auto run = files.run();  // levels are kept: it is met before training
   EXPECT_THAT(message_of<IoError>([&] { run.load("train", Use::training); }), HasSubstr(damaged.string()));
 }
 

@@ -6,6 +6,7 @@
 #include "core/io/file.h"
 #include "core/io/json.h"
 #include "core/random.h"
+#include "data/length_buckets.h"
 #include "support/message.h"
 #include "toy_run.h"
 #include "train/open_model.h"
@@ -79,7 +80,7 @@ TEST_F(RunTest, CaptionsInTrainingOrEvaluationAloneStopIt) {
 }
 
 TEST_F(RunTest, AProblemWithoutRoomForALabelStopsIt) {
-  const auto run = files.run({"prompt.max_tokens=1"});
+  auto run = files.run({"prompt.max_tokens=1"});
   EXPECT_THAT(message_of<ConfigError>([&] { run.load("train", Use::training); }),
               AllOf(HasSubstr("problem "), HasSubstr("labelled tokens"), Not(HasSubstr("\n"))));
 }
@@ -94,13 +95,86 @@ TEST_F(RunTest, AStepWithoutALabelledTokenStopsIt) {
 }
 
 TEST_F(RunTest, AMissingPictureIsNamedBeforeTraining) {
-  const auto run = files.run();
+  auto run = files.run();
   const auto gone = files.pictures().back();
   std::filesystem::remove(gone);
   for (const Use use : {Use::training, Use::evaluation})
     EXPECT_THAT(message_of<IoError>([&] { run.load("train", use); }),
                 AllOf(HasSubstr(files.data().string()),
                       HasSubstr(gone.lexically_relative(files.data()).string()), Not(HasSubstr("\n"))));
+}
+
+TEST_F(RunTest, AStepThatDoesNotFitIsRefusedBeforeWeightsAreRead) {
+  namespace fs = std::filesystem;
+  fs::copy(files.llama(), files / "wide");
+  Json config = read_json(files / "wide" / "config.json");
+  config.update({{"hidden_size", 1 << 14}, {"intermediate_size", 1 << 16}, {"num_hidden_layers", 40}});
+  write_json(files / "wide" / "config.json", config);
+  const std::string wide = "model=" + (files / "wide").string();  // its weights are not of these shapes
+  const auto refused = [&](const std::string& more) {
+    return message_of<ConfigError>([&] {
+      dehvf::Run(files.config({wide, "fusion.name=none", "lora.rank=2", more}), Use::training);
+    });
+  };
+  EXPECT_THAT(refused("train.batch=7"),
+              AllOf(testing::StartsWith("memory: in the largest training step "),
+                    HasSubstr(" GB are held (weights "), HasSubstr("cpu has "),
+                    HasSubstr(" GB too little; take a smaller train.micro_batch"), Not(HasSubstr("\n"))));
+  EXPECT_THAT(refused("train.split=nosuch"), HasSubstr("nosuch"));  // texts come first
+}
+
+TEST_F(RunTest, TheForecastIsOfTheLargestMicroBatchOfTheRun) {
+  auto run = dehvf::Run(files.config({"fusion.slots=20", "train.epochs=2"}), Use::training);
+  EXPECT_EQ(run.steps(24), 8);  // of 7 texts
+  const size_t two_epochs = run.forecast().bytes();
+  const SplitData data = run.load("train", Use::training);
+  EXPECT_TRUE(data.pictures->cached());
+  EXPECT_EQ(run.forecast().memory[size_t(Purpose::caches)],
+            backend(kCpu).memory().now()[size_t(Purpose::caches)]);
+  EXPECT_LT(
+      dehvf::Run(files.config({"fusion.slots=20", "train.micro_batch=1"}), Use::training).forecast().bytes(),
+      two_epochs);
+  EXPECT_EQ(run.load("train", Use::training).examples.size(), data.examples.size());  // read again
+}
+
+TEST(LargestMicroBatches, NoneOfTheRunHasMore) {
+  std::vector<Example> examples;
+  Random random(5);
+  for (int64_t id = 0; id < 101; ++id)
+    examples.push_back({.tokens = std::vector<int32_t>(1 + random.below(40)),
+                        .labels = {},
+                        .image = random.below(2) ? int32_t(id) : -1,
+                        .id = id});
+  const AdapterTask::Options options{.batch = 12, .micro_batch = 5, .seed = 3};
+  const auto size_of_all = [](const std::vector<Example>& all) {
+    std::pair<int64_t, int64_t> size;
+    for (const Example& example : all)
+      size.first += int64_t(example.tokens.size()), size.second += example.image != -1;
+    return size;
+  };
+  const auto largest = largest_micro_batches(examples, options, 20);
+  std::vector<int64_t> lengths;
+  for (const Example& example : examples) lengths.push_back(int64_t(example.tokens.size()));
+  BatchSequence sequence(lengths, options.batch, options.seed);
+  std::vector<bool> met(largest.size());
+  for (int step = 0; step < 20; ++step) {
+    const std::vector<int64_t> batch = sequence.next();
+    for (size_t begin = 0; begin < batch.size(); begin += 5) {
+      std::vector<Example> part;
+      for (size_t i = begin; i < std::min(batch.size(), begin + 5); ++i)
+        part.push_back(examples[size_t(batch[i])]);
+      const auto [tokens, pictures] = size_of_all(part);
+      bool covered = false;
+      for (size_t i = 0; i < largest.size(); ++i) {
+        const auto [most_tokens, most_pictures] = size_of_all(largest[i]);
+        covered |= most_tokens >= tokens && most_pictures >= pictures;
+        if (part.size() == largest[i].size() && part[0].id == largest[i][0].id) met[i] = true;
+      }
+      EXPECT_TRUE(covered) << tokens << " tokens, " << pictures << " pictures";
+    }
+  }
+  EXPECT_GT(largest.size(), 1u);
+  EXPECT_THAT(met, testing::Each(true));
 }
 
 TEST_F(RunTest, ItsAdapterOpensAsTheModelTrained) {

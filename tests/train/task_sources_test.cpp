@@ -44,7 +44,7 @@ struct TaskSources : testing::Test {
 
 TEST_F(TaskSources, EveryCaptionIsAnExampleAndEveryPictureAQuestion) {
   const auto folder = made(SceneFormat::captions);
-  const auto run = this->run(folder);
+  auto run = this->run(folder);
   const SplitData data = run.load("train", Use::training);
   const CaptionReferences truth = read_caption_references(folder / "captions_train.json");
   ASSERT_EQ(data.examples.size(), 20u);
@@ -73,7 +73,7 @@ TEST_F(TaskSources, EveryCaptionIsAnExampleAndEveryPictureAQuestion) {
 
 TEST_F(TaskSources, WhatMostPeopleAnswerIsLearned) {
   const auto folder = made(SceneFormat::vqa);
-  const auto run = this->run(folder, {"train.limit=3"});
+  auto run = this->run(folder, {"train.limit=3"});
   const SplitData data = run.load("train", Use::training);
   const auto truth = read_vqa(folder / "annotations_train.json", VqaRule::official);
   ASSERT_EQ(data.examples.size(), 3u);

@@ -15,5 +15,6 @@ std::string cuda_report();  // one line: devices found, or why there are none; n
 std::string cuda_refusal();
 int64_t cuda_free_bytes(int index);  // of a GPU's memory, for all who use it; 0 where it cannot be asked
 size_t cuda_memory(int index);       // that a GPU has in all; 0 where it cannot be asked
+std::string cuda_bus_id(int index);  // its PCI address; empty where it cannot be asked
 
 }  // namespace dehvf

@@ -71,4 +71,11 @@ size_t cuda_memory(int index) {
   return known ? properties.totalGlobalMem : 0;
 }
 
+std::string cuda_bus_id(int index) {
+  char id[32] = "";
+  const bool known = cudaDeviceGetPCIBusId(id, sizeof id, index) == cudaSuccess;
+  cudaGetLastError();
+  return known ? id : "";
+}
+
 }  // namespace dehvf

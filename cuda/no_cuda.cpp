@@ -14,5 +14,6 @@ std::string cuda_refusal() { return {}; }
 
 int64_t cuda_free_bytes(int) { return 0; }
 size_t cuda_memory(int) { return 0; }
+std::string cuda_bus_id(int) { return {}; }
 
 }  // namespace dehvf

@@ -9,17 +9,20 @@
 #include "bench/kernel_bench.h"
 #include "bench/random_model.h"
 #include "bench/train_step.h"
+#include "core/energy.h"
 #include "core/io/file.h"
 #include "core/random.h"
 #include "models/generate.h"
 #include "models/published_shapes.h"
 #include "train/flops_formula.h"
+#include "train/memory_report.h"
 
 namespace dehvf {
 namespace {
 
 constexpr std::string_view kReference = "llava-lora";
-constexpr int64_t kParts = 5;    // of a data set, by length
+constexpr int64_t kParts = 5;  // of a data set, by length
+constexpr Device kGpu{DeviceKind::cuda, 0};
 constexpr double kMargin = 1.1;  // of memory, for workspaces
 
 struct Method {
@@ -90,12 +93,6 @@ Method method_of(const std::filesystem::path& preset, const CompareOptions& opti
   return method;
 }
 
-Json tables(const MemoryLedger::Table& table) {
-  Json json = Json::object();
-  for (size_t i = 0; i < table.size(); ++i) json[name_of(Purpose(i))] = table[i];
-  return json;
-}
-
 Json work_of(const PlannedWork& work, const MachineRates& rates) {
   return {{"flops", work.flops()},
           {"floor_s", floor_seconds(work.calls, rates)},
@@ -124,14 +121,30 @@ Json expected(const Json& lengths) {
       const Json& one = at[phase];
       for (const char* key : {"flops", "floor_s", "forecast_s"}) add(sum, one, key);
       if (one.contains("measured_s")) add(sum["measured_s"], one["measured_s"], "median");
-      if (one.contains("peak_bytes"))
-        sum["peak_bytes"] = std::max(sum.value("peak_bytes", size_t(0)), one["peak_bytes"].get<size_t>());
+      for (const char* key : {"peak_bytes", "measured_peak_bytes"})
+        if (one.contains(key)) sum[key] = std::max(sum.value(key, size_t(0)), one[key].get<size_t>());
+      if (sum.contains("measured_peak_bytes"))
+        sum["peak_more_percent"] =
+            percent_more(sum["measured_peak_bytes"].get<double>(), sum["peak_bytes"].get<double>());
+      if (one.contains("measured_j")) {
+        add(sum, one, "measured_j");
+        sum["measured_w"] = sum["measured_j"].get<double>() / sum["measured_s"]["median"].get<double>();
+      }
     }
   return result;
 }
 
+// Of so many samples.
+Shape pixels_of(const FusedModel& model, int64_t samples) {
+  const int64_t side = model.tower().config().image;
+  return {samples * model.images(), 3, side, side};
+}
+
+bool looks(const FusedModel& model) { return !model.fusion().tower().levels.empty(); }
+
 Json planned_row(const Method& method, const CompareOptions& options, const std::vector<Step>& steps) {
-  PlannedModel planned(method.llama, method.tower, method.options, options.measured_type());
+  PlannedModel planned(method.llama, method.tower, method.options, options.measured_type(),
+                       plan_of(options.device.value_or(kGpu)));
   FusedModel& model = planned.model();
   const CostReport cost = model.cost();
   Json row{{"name", method.name},
@@ -142,11 +155,13 @@ Json planned_row(const Method& method, const CompareOptions& options, const std:
            {"lengths", Json::array()}};
   for (const auto& [size, share] : steps) {
     const int64_t length = size.length;
-    const PlannedWork step = planned.train_step(size);
+    PlannedWork step = planned.train_step(size);
+    if (options.device == kCpu && looks(model))  // where the pictures themselves count
+      step.memory[size_t(Purpose::activations)] += pixels_of(model, size.samples).count() * sizeof(float);
     const PlannedModel::Inference inference = planned.inference(options.samples, length);
     Json train = work_of(step, options.rates);
     train["parts"] = parts_of(step, options.rates);
-    train["memory"] = tables(step.memory);
+    train["memory"] = by_purpose(step.memory);
     train["peak_bytes"] = step.bytes();
     row["lengths"].push_back({{"length", length},
                               {"flops_formula", forward_flops(model, options.samples, length).sum()},
@@ -177,42 +192,43 @@ void share_frozen(Module& from, Module& to) {
     parameter->set_frozen(there.at(path)->value(), path);
 }
 
-// A method's model with random weights on a device, and what is timed of it.
+MemoryLedger::Table added(MemoryLedger::Table table, const MemoryLedger::Table& more,
+                          const MemoryLedger::Table& less) {
+  for (size_t i = 0; i < table.size(); ++i) table[i] += more[i] - less[i];
+  return table;
+}
+
+// A method's model with random weights on a device, and what is measured of it.
 class Running {
  public:
-  using Times = std::map<std::string, std::vector<double>>;
+  struct Measured {
+    std::map<std::string, std::vector<double>> seconds;
+    MemoryLedger::Table memory{};      // of a training step, when most was held, without other methods'
+    std::optional<double> joules = 0;  // of all training steps together
+  };
 
-  /// Shares the language model of `other`, which may be null.
-  Running(const Method& method, const CompareOptions& options, Running* other)
-      : method_(method),
-        device_(*options.device),
-        dtype_(options.measured_type()),
-        model_(std::make_unique<FusedModel>(method.llama, method.tower, method.options)) {
-    if (other && other->method_.llama == method.llama && !method.tuned)
-      share_frozen(other->model_->llama(), model_->llama());
+  /// Shares the language model of `other`, which may be null. `meter` too.
+  Running(const Method& method, const CompareOptions& options, Running* other, EnergyMeter* meter)
+      : method_(method), device_(*options.device), dtype_(options.measured_type()), meter_(meter) {
+    keep_books([&] { make(other); });
+  }
+
+  void step(const StepSize& size, Measured& measured) {
+    if (!step_ || !(size_ == size)) prepare(size);
+    measured.memory = peak_;
+    const std::optional<double> before = meter_ ? meter_->joules() : std::nullopt;
+    measured.seconds["train"].push_back(step_->step().seconds);
+    const std::optional<double> after = before ? meter_->joules() : std::nullopt;
+    if (after && measured.joules)
+      *measured.joules += *after - *before;
     else
-      fill_frozen(model_->llama(), dtype_, device_);
-    if (looks()) fill_frozen(model_->tower(), dtype_, device_);
-    initialise(*model_, 1);
-    model_->move_to(device_);
+      measured.joules.reset();
   }
 
-  void step(const StepSize& size, Times& times) {
-    if (!step_ || !(size_ == size)) {
-      step_.reset();
-      initialise(*model_, 1);  // a trainer took the parameters over
-      model_->move_to(device_);
-      step_.emplace(*model_, size, dtype_);
-      size_ = size;
-      step_->step();  // what is recorded or chosen at first use is not timed
-    }
-    times["train"].push_back(step_->step().seconds);
-  }
-
-  void infer(int64_t samples, int64_t length, Times& times) const {
+  void infer(int64_t samples, int64_t length, Measured& measured) const {
     const NoGrad no_grad;
-    const int64_t side = method_.tower.image;
-    const Tensor pixels = random_normal({looks() ? samples * model_->images() : 0, 3, side, side}, 1, 2);
+    auto& times = measured.seconds;
+    const Tensor pixels = random_normal(pixels_of(*model_, looks() ? samples : 0), 1, 2);
     std::vector<std::vector<int32_t>> tokens(size_t(samples), std::vector<int32_t>(size_t(length), 1));
     std::vector<int32_t> images(size_t(samples), -1);
     if (looks()) std::iota(images.begin(), images.end(), 0);
@@ -229,11 +245,55 @@ class Running {
   }
 
  private:
-  bool looks() const { return !model_->fusion().tower().levels.empty(); }
+  bool looks() const { return dehvf::looks(*model_); }
+  MemoryLedger& ledger() const { return backend(device_).memory(); }
+
+  // What `work` leaves behind is this method's.
+  void keep_books(const std::function<void()>& work) {
+    const MemoryLedger::Table before = ledger().now();
+    work();
+    held_ = added(held_, ledger().now(), before);
+  }
+
+  void make(Running* other) {
+    model_ = std::make_unique<FusedModel>(method_.llama, method_.tower, method_.options);
+    if (other && other->method_.llama == method_.llama && !method_.tuned) {
+      share_frozen(other->model_->llama(), model_->llama());
+      for (const auto& [path, parameter] : parameters_of(model_->llama()))
+        held_[size_t(Purpose::weights)] += parameter->value().bytes();
+    } else {
+      fill_frozen(model_->llama(), dtype_, device_);
+    }
+    if (looks()) fill_frozen(model_->tower(), dtype_, device_);
+    initialise(*model_, 1);
+    model_->move_to(device_);
+  }
+
+  // Makes steps of that size; measures the memory of one that is not replayed, because replayed work of all
+  // methods shares its memory.
+  void prepare(const StepSize& size) {
+    keep_books([&] {
+      step_.reset();
+      initialise(*model_, 1);  // a trainer took the parameters over
+      model_->move_to(device_);
+      step_.emplace(*model_, size, dtype_);
+      step_->trainer().use_graphs(false);
+      step_->step();  // makes what is made once
+    });
+    size_ = size;
+    const MemoryLedger::Table before = ledger().now();
+    ledger().forget_peak();
+    step_->step();
+    peak_ = added(held_, ledger().at_peak(), before);
+    step_->trainer().use_graphs(true);
+    step_->step();  // what is recorded or chosen at first use is not timed
+  }
 
   Method method_;
   Device device_;
   DType dtype_;
+  EnergyMeter* meter_;
+  MemoryLedger::Table held_{}, peak_{};
   std::unique_ptr<FusedModel> model_;
   std::optional<RandomStep> step_;
   StepSize size_;
@@ -258,28 +318,40 @@ bool fits(Json& row, const CompareOptions& options) {
   return false;
 }
 
+void write(const Running::Measured& measured, Json& at) {
+  for (const auto& [what, seconds] : measured.seconds) at[what]["measured_s"] = spread(seconds);
+  Json& train = at["train"];
+  train["measured_memory"] = by_purpose(measured.memory);
+  train["measured_peak_bytes"] = sum_of(measured.memory);
+  train["peak_more_percent"] =
+      percent_more(double(sum_of(measured.memory)), train["peak_bytes"].get<double>());
+  if (!measured.joules) return;
+  const std::vector<double>& seconds = measured.seconds.at("train");
+  train["measured_j"] = *measured.joules / double(seconds.size());
+  train["measured_w"] = *measured.joules / std::accumulate(seconds.begin(), seconds.end(), 0.0);
+}
+
 void measure_rows(Json& rows, const std::vector<Method>& methods, const CompareOptions& options,
                   const std::vector<Step>& steps, const std::function<void(const std::string&)>& progress) {
+  const std::unique_ptr<EnergyMeter> meter = energy_meter(*options.device);
   std::vector<std::pair<Json*, std::unique_ptr<Running>>> running;
   Running* shared = nullptr;
   for (size_t i = 0; i < methods.size(); ++i) {
     if (rows[i].contains("failed") || !fits(rows[i], options)) continue;
     progress(concat("weights of ", methods[i].name));
-    running.emplace_back(&rows[i], std::make_unique<Running>(methods[i], options, shared));
+    running.emplace_back(&rows[i], std::make_unique<Running>(methods[i], options, shared, meter.get()));
     if (!shared && !methods[i].tuned) shared = running.back().second.get();
   }
   for (size_t l = 0; l < steps.size(); ++l) {
     const StepSize& size = steps[l].size;
-    std::vector<Running::Times> times(running.size());
+    std::vector<Running::Measured> measured(running.size());
     for (int round = 0; round < options.rounds; ++round)
       for (size_t i = 0; i < running.size(); ++i) {
         if (i == 0) progress(concat(size.length, " tokens, round ", round + 1, " of ", options.rounds));
-        running[i].second->step(size, times[i]);
-        running[i].second->infer(options.samples, size.length, times[i]);
+        running[i].second->step(size, measured[i]);
+        running[i].second->infer(options.samples, size.length, measured[i]);
       }
-    for (size_t i = 0; i < running.size(); ++i)
-      for (const auto& [what, seconds] : times[i])
-        (*running[i].first)["lengths"][l][what]["measured_s"] = spread(seconds);
+    for (size_t i = 0; i < running.size(); ++i) write(measured[i], (*running[i].first)["lengths"][l]);
   }
 }
 

@@ -36,10 +36,12 @@ struct CompareOptions {
 /// a shape cannot have. Of each length: {length, flops_formula
 /// (forward_flops(): of images and first_token, which count the same), train, images, first_token,
 /// next_token} with flops, floor_s, forecast_s, and measured_s {median, low, high}; train also memory by
-/// purpose and its peak, and ratios of the reference's time to its own: ratio_floor, ratio_measured. With
-/// counts also {texts, tokenizer} as `counted`, of each length {supervised, pictures (of the step's texts),
-/// share}, and of each row `expected`: as a length, with means by share, of memory the most. A method that
-/// does not fit into the device's memory is planned only, and says by how much in `skipped`.
+/// purpose and its peak, as forecast and as measured (of this method alone, of a step that is not replayed)
+/// with how many percent more were measured, where the device tells joules of a step and watts, and ratios of
+/// the reference's time to its own: ratio_floor, ratio_measured. With counts also {texts, tokenizer} as
+/// `counted`, of each length {supervised, pictures (of the step's texts), share}, and of each row `expected`:
+/// as a length, with means by share, of memory the most. A method that does not fit into the device's memory
+/// is planned only, and says by how much in `skipped`.
 Json compare_methods(const CompareOptions& options, const std::function<void(const std::string&)>& progress);
 
 /// The same as text: what it is of, in one sentence; tables with a method a line; Markdown of both; CSV with

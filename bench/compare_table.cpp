@@ -1,4 +1,5 @@
 // A comparison as text.
+#include <algorithm>
 #include <cstdio>
 
 #include "bench/compare.h"
@@ -34,6 +35,35 @@ std::string ratios_of(const Json& train) {
   if (!train.contains("ratio_floor")) return "";
   const char* const key = train.contains("ratio_measured") ? "ratio_measured" : "ratio_forecast";
   return concat(" (", decimals(train[key], 2), " of ", decimals(train["ratio_floor"], 2), ")");
+}
+
+std::string memory_of(const Json& train) {
+  if (!train.contains("measured_peak_bytes")) return rounded(1e-9 * train["peak_bytes"].get<double>());
+  const double more = train["peak_more_percent"];
+  return concat(rounded(1e-9 * train["measured_peak_bytes"].get<double>()), " (", more < 0 ? "" : "+",
+                decimals(more, 1), " %)");
+}
+
+std::string forecast_of(const Json& at) {
+  const Json& train = at["train"];
+  const double forecast = train["forecast_s"];
+  std::string text = rounded(1e3 * forecast);
+  if (train.contains("measured_s")) text += concat(" (", decimals(time_of(train) / forecast, 2), ")");
+  return text;
+}
+
+std::string energy_of(const Json& at) {
+  const Json& train = at["train"];
+  if (!train.contains("measured_j")) return "";
+  return concat(rounded(train["measured_j"]), " (", rounded(train["measured_w"]), ")");
+}
+
+// Whether any training step of the result has this.
+bool tells(const Json& result, const char* key) {
+  return std::ranges::any_of(result["rows"], [&](const Json& row) {
+    const Json lengths = row.value("lengths", Json::array());
+    return std::ranges::any_of(lengths, [&](const Json& at) { return at["train"].contains(key); });
+  });
 }
 
 std::string line_of(const std::vector<std::string>& cells) {
@@ -72,7 +102,7 @@ TextTable by_length(const Json& result, const std::string& title,
 std::string compare_csv(const Json& result) {
   std::string text =
       "method,fusion,trained,published,length,phase,flops,floor_s,forecast_s,measured_s,low_s,high_s,peak_"
-      "bytes,"
+      "bytes,measured_peak_bytes,measured_j,measured_w,"
       "ratio_floor,ratio_forecast,ratio_measured\n";
   for (const Json& row : result["rows"]) {
     if (row.contains("failed")) continue;
@@ -87,7 +117,10 @@ std::string compare_csv(const Json& result) {
              {decimals(phase["flops"], 0), number(phase, "floor_s"), number(phase, "forecast_s"),
               number(measured, "median"), number(measured, "low"), number(measured, "high"),
               phase.contains("peak_bytes") ? concat(phase["peak_bytes"].get<int64_t>()) : "",
-              number(phase, "ratio_floor"), number(phase, "ratio_forecast"), number(phase, "ratio_measured")})
+              phase.contains("measured_peak_bytes") ? concat(phase["measured_peak_bytes"].get<int64_t>())
+                                                    : "",
+              number(phase, "measured_j"), number(phase, "measured_w"), number(phase, "ratio_floor"),
+              number(phase, "ratio_forecast"), number(phase, "ratio_measured")})
           text += concat(",", cell);
         text += "\n";
       }
@@ -113,18 +146,25 @@ std::string compare_caption(const Json& result) {
 }
 
 std::vector<TextTable> compare_tables(const Json& result) {
-  return {
+  std::vector<TextTable> tables{
       by_length(
           result, "Training step, ms (times as fast as LLaVA-LoRA, of what is ideal)",
           [](const Json& at) { return concat(rounded(1e3 * time_of(at["train"])), ratios_of(at["train"])); }),
       by_length(result, "Training step, TFLOP",
                 [](const Json& at) { return rounded(1e-12 * at["train"]["flops"].get<double>()); }),
-      by_length(result, "Training step, GB held at the peak",
-                [](const Json& at) { return rounded(1e-9 * at["train"]["peak_bytes"].get<double>()); }),
+      by_length(result,
+                result.contains("measured_on") ? "Training step, GB held at the peak (more than forecast)"
+                                               : "Training step, GB held at the peak",
+                [](const Json& at) { return memory_of(at["train"]); }),
       by_length(result, "Inference, ms: pictures + first token, one more token", [](const Json& at) {
         return concat(rounded(1e3 * time_of(at["images"])), " + ", rounded(1e3 * time_of(at["first_token"])),
                       ", ", rounded(1e3 * time_of(at["next_token"])));
       })};
+  // The rates that a CPU is measured at are too rough to forecast by.
+  if (tells(result, "measured_s") && result["measured_on"] != "cpu")
+    tables.push_back(by_length(result, "Training step, forecast ms (times that were measured)", forecast_of));
+  if (tells(result, "measured_j")) tables.push_back(by_length(result, "Training step, J (W)", energy_of));
+  return tables;
 }
 
 std::string markdown_of(const TextTable& table) {

@@ -8,6 +8,7 @@
 #include "bench/range_clock.h"
 #include "core/device_report.h"
 #include "core/io/file.h"
+#include "train/memory_report.h"
 
 namespace dehvf {
 namespace {
@@ -109,12 +110,6 @@ void add_floors(Json& result, const PlannedWork& planned, const StepSize& size) 
   result["tokens_per_s"] = 1e6 * double(size.samples * size.length) / whole["us"].get<double>();
 }
 
-Json tables(const MemoryLedger::Table& table) {
-  Json json = Json::object();
-  for (size_t i = 0; i < table.size(); ++i) json[name_of(Purpose(i))] = table[i];
-  return json;
-}
-
 }  // namespace
 
 int64_t free_bytes(Device device) {
@@ -174,7 +169,7 @@ Json bench_train_step(const TrainStepOptions& options,
     step.time(quick ? 1 : kWarm);
     result["step"].push_back(row("step", name, step.time(quick ? 1 : kRounds)));
     MemoryLedger& memory = backend(options.device).memory();
-    result["memory"] = tables(memory.at_peak());
+    result["memory"] = by_purpose(memory.at_peak());
     result["peak_bytes"] = backend(options.device).peak_bytes();
     progress("steps, every kernel waited for");
     for (auto& [part, seconds] : step.time_parts(quick ? 1 : kClocked))
@@ -183,7 +178,7 @@ Json bench_train_step(const TrainStepOptions& options,
   }
   progress("rates of the machine");
   result["rates"] = machine_rates(Workbench(options.device, quick));
-  result["planned"] = tables(planned.memory);
+  result["planned"] = by_purpose(planned.memory);
   add_floors(result, planned, size);
   if (!options.out.empty()) write_json(options.out, result);
   return result;

@@ -9,6 +9,7 @@
 #include "cli/planned_run.h"
 #include "cli/run_options.h"
 #include "core/io/json.h"
+#include "train/memory_report.h"
 
 namespace dehvf::cli {
 namespace {
@@ -68,13 +69,11 @@ int64_t frozen_in(FusedModel& model) {
 }
 
 Json work_of(const PlannedWork& work, const MachineRates& rates) {
-  Json memory = Json::object();
-  for (size_t i = 0; i < work.memory.size(); ++i) memory[name_of(Purpose(i))] = work.memory[i];
   return {{"flops", work.flops()},
           {"kernels", work.calls.size()},
           {"floor_s", floor_seconds(work.calls, rates)},
           {"forecast_s", forecast_seconds(work.calls, rates)},
-          {"memory", memory},
+          {"memory", by_purpose(work.memory)},
           {"bytes", work.bytes()}};
 }
 

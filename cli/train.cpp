@@ -9,6 +9,7 @@
 #include "core/io/file.h"
 #include "core/random.h"
 #include "train/insight.h"
+#include "train/memory_report.h"
 #include "train/run.h"
 #include "train/session.h"
 
@@ -40,6 +41,34 @@ class GraphFile {
   bool sees_;
   std::optional<TapeWatch> watch_;
 };
+
+// What was forecast of a run beside what was measured of its steps, of which there is one.
+Json forecast_beside(const MemoryLedger::Table& forecast, const MemoryLedger::Table& measured,
+                     std::vector<double> seconds) {
+  const auto side = [](const MemoryLedger::Table& table) {
+    Json json = by_purpose(table);
+    json["peak_bytes"] = sum_of(table);
+    return json;
+  };
+  std::ranges::sort(seconds);
+  return {{"memory",
+           {{"forecast", side(forecast)},
+            {"measured", side(measured)},
+            {"more_percent", percent_more(double(sum_of(measured)), double(sum_of(forecast)))}}},
+          {"steps", seconds.size()},
+          {"step_s", seconds[seconds.size() / 2]}};
+}
+
+std::string said_of(const Json& found) {
+  char text[160];
+  const Json& memory = found["memory"];
+  std::snprintf(text, sizeof text,
+                "memory: %.1f MB held at the peak, %.1f MB forecast (%+.1f %%); median step %.3f s",
+                1e-6 * memory["measured"]["peak_bytes"].get<double>(),
+                1e-6 * memory["forecast"]["peak_bytes"].get<double>(), memory["more_percent"].get<double>(),
+                found["step_s"].get<double>());
+  return text;
+}
 
 struct Train : RunOptions {
   std::string resume = "off";
@@ -73,6 +102,9 @@ struct Train : RunOptions {
     RunLog log(c.out);
     std::signal(SIGTERM, [](int) { asked_to_stop = 1; });
     std::signal(SIGINT, [](int) { asked_to_stop = 1; });
+    MemoryLedger& memory = backend(run.device()).memory();
+    memory.forget_peak();
+    std::vector<double> seconds;
     progress.phase("train", steps);
     StepReport last;
     GraphFile graph_file(graph, !run.model().fusion().tower().levels.empty());
@@ -87,11 +119,18 @@ struct Train : RunOptions {
                                        .after_step =
                                            [&](const StepReport& report) {
                                              last = report;
+                                             seconds.push_back(report.seconds);
                                              graph_file.after_step(c.fusion);
                                              progress.step(report.step, concat("loss ", report.loss));
                                            },
                                        .note = [&](const std::string& text) { progress.note(text); },
                                        .look = [&](int64_t step) { return watch.look(step); }});
+    Json found;
+    if (!seconds.empty()) {
+      found = forecast_beside(run.forecast().memory, memory.at_peak(), seconds);
+      write_json(c.out / "forecast.json", found);
+      progress.note(said_of(found));
+    }
     tell_memory(run.device(), progress);
     if (!finished) return progress.note("stopped; continue with --resume auto");
     trainer.parameters().show_values();
@@ -100,10 +139,12 @@ struct Train : RunOptions {
                          {.datasets = {(c.data / "").parent_path().filename().string()}});
     verify_adapter_folder(c.out / "adapter", run.model(), description);
     if (json)
-      std::printf("%s\n",
-                  Json{{"steps", steps}, {"loss", last.loss}, {"adapter", (c.out / "adapter").string()}}
-                      .dump()
-                      .c_str());
+      std::printf("%s\n", Json{{"steps", steps},
+                               {"loss", last.loss},
+                               {"adapter", (c.out / "adapter").string()},
+                               {"forecast", found}}
+                              .dump()
+                              .c_str());
     else
       progress.note(concat("adapter: ", (c.out / "adapter").string()));
   }

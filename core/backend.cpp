@@ -26,7 +26,8 @@ std::string present_devices() {
   std::string present;
   if (auto* backends = live_backends.load())
     for (const auto& candidate : *backends)
-      if (candidate->device() != kPlan) present += concat(present.empty() ? "" : ", ", candidate->device());
+      if (candidate->device().kind != DeviceKind::plan)
+        present += concat(present.empty() ? "" : ", ", candidate->device());
   return present.empty() ? "none (no Runtime)" : present;
 }
 

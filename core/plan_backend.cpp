@@ -7,6 +7,7 @@
 
 #include "core/backend_factory.h"
 #include "core/error.h"
+#include "core/plan.h"
 
 namespace dehvf {
 namespace {
@@ -15,7 +16,8 @@ constexpr size_t kCopied = size_t(1) << 18, kLeast = 256;
 
 class PlanBackend : public Backend {
  public:
-  Device device() const override { return kPlan; }
+  explicit PlanBackend(Device device) : device_(device) {}
+  Device device() const override { return device_; }
 
   void* allocate(size_t bytes, Stream) override {
     void* const data = mmap(nullptr, std::max(bytes, kLeast), PROT_READ | PROT_WRITE,
@@ -40,20 +42,21 @@ class PlanBackend : public Backend {
   void fill_bytes(void* data, int byte, size_t bytes, Stream) override {
     if (bytes <= kCopied) std::memset(data, byte, bytes);
   }
-  Stream make_stream() override { return {kPlan, nullptr}; }
-  Event record(Stream) override { return {kPlan, nullptr}; }
+  Stream make_stream() override { return {device_, nullptr}; }
+  Event record(Stream) override { return {device_, nullptr}; }
   void wait(Stream, Event) override {}
   void synchronize(Stream) override {}
   size_t bytes_in_use() const override { return in_use_.load(); }
   size_t peak_bytes() const override { return peak_.load(); }
 
  private:
+  const Device device_;
   std::atomic<size_t> in_use_{0}, peak_{0};
 };
 
 const Provide<BackendFactory> plan{
     DeviceKind::plan, [](const RuntimeOptions&, std::vector<std::unique_ptr<Backend>>& backends) {
-      backends.push_back(std::make_unique<PlanBackend>());
+      for (const Device device : {kPlan, kCpuPlan}) backends.push_back(std::make_unique<PlanBackend>(device));
     }};
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "autograd/ops/rope.h"
 #include "autograd/ops/rows.h"
 #include "core/phase.h"
+#include "core/plan.h"
 
 namespace dehvf {
 namespace {
@@ -165,7 +166,7 @@ void Llama::move_to(Device device) {
   dehvf::move_to(*this, device);
   // On the CPU the table may serve models in f64; elsewhere f32 holds all that a kernel computes with.
   rope_ = rope_table(config_.rope, config_.head_dim, config_.context,
-                     device == kCpu ? DType::f64 : DType::f32, device);
+                     as_on_cpu(device) ? DType::f64 : DType::f32, device);
 }
 
 Variable Llama::embed(const Tensor& tokens) const {

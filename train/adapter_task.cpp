@@ -9,6 +9,7 @@
 #include "autograd/ops/elementwise.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/rows.h"
+#include "core/plan.h"
 
 namespace dehvf {
 namespace {
@@ -126,7 +127,7 @@ AdapterTask::MicroBatch AdapterTask::micro_batch(std::span<const int64_t> chosen
   }
   // Where micro-batches may be recorded they are filled up to few sizes, so that a recorded one serves again:
   // by one more text, which has no label and sees no image.
-  const bool fill = model_.device() != kCpu && replays();
+  const bool fill = !as_on_cpu(model_.device()) && replays();
   if (const auto missing = size_t(bucket_of(count, kTokenStep) - count); fill && missing > 0) {
     tokens.emplace_back(missing, 0), labels.emplace_back(missing, kIgnored);
     images.push_back(-1), ids.push_back(-1);

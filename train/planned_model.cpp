@@ -1,7 +1,6 @@
 #include "train/planned_model.h"
 
 #include <cstdio>
-#include <numeric>
 
 #include <unistd.h>
 
@@ -9,18 +8,10 @@
 #include "core/device_report.h"
 #include "core/random.h"
 #include "models/generate.h"
+#include "train/memory_report.h"
 
 namespace dehvf {
 namespace {
-
-MemoryLedger& ledger() { return backend(kPlan).memory(); }
-
-PlannedWork planned(const std::function<void()>& body) {
-  ledger().forget_peak();
-  Trace trace;
-  body();
-  return {std::move(trace.planned), ledger().at_peak()};
-}
 
 double seconds(const Trace::Call& call, const MachineRates& rates) {
   return std::max(call.flops / rates.flops, call.bytes / rates.bytes);
@@ -40,7 +31,7 @@ double PlannedWork::flops() const {
   return sum;
 }
 
-size_t PlannedWork::bytes() const { return std::accumulate(memory.begin(), memory.end(), size_t(0)); }
+size_t PlannedWork::bytes() const { return sum_of(memory); }
 
 std::string_view part_of(std::string_view place, std::string_view kernel) {
   const auto has = [&](std::string_view what) {
@@ -69,19 +60,33 @@ double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& 
 }
 
 PlannedModel::PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options,
-                           DType dtype)
-    : dtype_(dtype), model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
-  place_on_plan(model_->llama(), dtype, /*trainable=*/false);
-  if (!model_->fusion().tower().levels.empty()) place_on_plan(model_->tower(), dtype, /*trainable=*/false);
-  place_on_plan(*model_, dtype, /*trainable=*/false);
-  model_->move_to(kPlan);
+                           DType dtype, Device plan)
+    : dtype_(dtype), plan_(plan), model_(std::make_unique<FusedModel>(llama, tower, std::move(options))) {
+  place(model_->llama(), /*trainable=*/false);
+  if (!model_->fusion().tower().levels.empty()) place(model_->tower(), /*trainable=*/false);
+  place(*model_, /*trainable=*/false);
+  model_->move_to(plan);
 }
 
 PlannedModel::~PlannedModel() = default;
 
+void PlannedModel::place(Module& module, bool trainable) {
+  const PurposeScope scope(trainable ? Purpose::parameters : Purpose::weights);
+  place_on_plan(module, dtype_, trainable);
+  move_to(module, plan_);
+}
+
+PlannedWork PlannedModel::planned(const std::function<void()>& body) {
+  MemoryLedger& ledger = backend(plan_).memory();
+  ledger.forget_peak();
+  Trace trace;
+  body();
+  return {std::move(trace.planned), ledger.at_peak()};
+}
+
 template <class Step>
 PlannedWork PlannedModel::train(const Step& what) {
-  place_on_plan(*model_, dtype_, /*trainable=*/true);  // a trainer before has taken them over
+  place(*model_, /*trainable=*/true);  // a trainer before has taken them over
   RandomStep step(*model_, what, dtype_);
   return planned([&] { step.step(); });
 }
@@ -91,7 +96,7 @@ PlannedWork PlannedModel::train_step(const StepTexts& texts) { return train(text
 
 PlannedModel::Inference PlannedModel::inference(int64_t samples, int64_t length) {
   const NoGrad no_grad;
-  place_on_plan(*model_, dtype_, /*trainable=*/false);
+  place(*model_, /*trainable=*/false);
   const bool looks = !model_->fusion().tower().levels.empty();
   const int64_t side = model_->tower().config().image;
   Vision vision;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/kernel.h"
+#include "core/plan.h"
 #include "train/random_step.h"
 
 namespace dehvf {
@@ -35,10 +36,12 @@ double floor_seconds(std::span<const Trace::Call> calls, const MachineRates& rat
 /// at these rates take. Products that are cut along k, for want of rows, are a launch more.
 double forecast_seconds(std::span<const Trace::Call> calls, const MachineRates& rates);
 
-/// One lives at a time. Its frozen weights and activations are of `dtype`.
+/// One lives at a time. Its frozen weights and activations are of `dtype`; `plan` is that of the device it is
+/// planned for.
 class PlannedModel {
  public:
-  PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options, DType dtype);
+  PlannedModel(const LlamaConfig& llama, const VisionConfig& tower, FusedModelOptions options, DType dtype,
+               Device plan = kPlan);
   ~PlannedModel();
   FusedModel& model() { return *model_; }
 
@@ -54,8 +57,11 @@ class PlannedModel {
  private:
   template <class Step>
   PlannedWork train(const Step& what);
+  void place(Module& module, bool trainable);
+  PlannedWork planned(const std::function<void()>& body);
 
   DType dtype_;
+  Device plan_;
   std::unique_ptr<FusedModel> model_;
 };
 

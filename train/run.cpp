@@ -104,9 +104,17 @@ Run::Texts Run::read_texts(const std::string& split) const {
   return texts;
 }
 
+size_t Run::pixels_ahead(const Texts& texts, int64_t own) const {
+  const auto sees = [](const Example& example) { return example.image != -1; };
+  const AdapterTask::Options& batches = config_.batches;
+  const int64_t held = std::min(batches.batch + batches.ahead, std::ranges::count_if(texts.examples, sees));
+  const int64_t side = model_->tower().config().image;
+  return size_t(std::max<int64_t>(0, held - own) * model_->images() * 3 * side * side) * sizeof(float);
+}
+
 PlannedWork Run::plan(const Texts& texts) const {
   PlannedModel planned(model_->llama().config(), model_->tower().config(), config_.model_options(),
-                       config_.dtype);
+                       config_.dtype, plan_of(device_));
   const bool cached = caches(texts.pictures.size());
   PlannedWork most;
   for (auto& examples :
@@ -118,6 +126,8 @@ PlannedWork Run::plan(const Texts& texts) const {
     if (cached)
       work.memory[size_t(Purpose::caches)] += size_t(
           level_bytes(*model_, int64_t(texts.pictures.size()) - seen * model_->images(), config_.dtype));
+    if (device_ == kCpu && looks() && !cached)
+      work.memory[size_t(Purpose::activations)] += pixels_ahead(texts, seen);
     if (work.bytes() >= most.bytes()) most = std::move(work);
   }
   return most;

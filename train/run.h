@@ -60,6 +60,9 @@ class Run {
   void require_pictures(const PicturePaths& paths, int64_t sample, const std::string& split) const;
   bool caches(size_t pictures) const;  // whether training keeps their levels
   PlannedWork plan(const Texts& texts) const;
+  /// Bytes of pictures that are decoded before their micro-batch, at the most, beside its `own`: on the CPU
+  /// they stand in the same memory.
+  size_t pixels_ahead(const Texts& texts, int64_t own) const;
 
   RunConfig config_;
   Device device_;

@@ -4,21 +4,25 @@
 namespace dehvf::cpu {
 namespace {
 
-void finish(const Tensor& sum, const Tensor& times, const ProductOutput& output) {
+// In place: the sums are nobody else's.
+void finish(const Tensor& y, const Tensor& times, const ProductOutput& output) {
   const Epilogue& e = output.epilogue;
-  const DType wide = sum.dtype();
-  const auto scaled = [&](const Tensor& x) { return e.scale == 1 ? x : scale(x, e.scale); };
-  const auto rounded = [](const Tensor& x, const Tensor& into) { run<Cast>(DeviceKind::cpu, x, into); };
-  Tensor y = scaled(sum);
-  if (e.bias) y = add_row(y, cast(e.bias, wide));
+  const DType wide = y.dtype();
+  constexpr DeviceKind kHere = DeviceKind::cpu;
+  const auto scale = [&](const Tensor& x) {
+    if (e.scale != 1) run<Scale>(kHere, x, e.scale, x);
+  };
+  const auto rounded = [](const Tensor& x, const Tensor& into) { run<Cast>(kHere, x, into); };
+  scale(y);
+  if (e.bias) run<AddRow>(kHere, y, cast(e.bias, wide), y);
   if (e.before) rounded(y, e.before);
-  if (e.activation) y = activate(y, *e.activation);
+  if (e.activation) run<Activate>(kHere, y, *e.activation, y);
   if (times) {
-    const Tensor factor = scaled(times);
-    if (e.factor) rounded(factor, e.factor);
-    y = multiply(y, factor);
+    scale(times);
+    if (e.factor) rounded(times, e.factor);
+    run<Multiply>(kHere, y, times, y);
   }
-  if (e.residual) y = add(y, cast(e.residual, wide));
+  if (e.residual) run<Add>(kHere, y, cast(e.residual, wide), 1.0, y);
   rounded(y, output.c);
 }
 

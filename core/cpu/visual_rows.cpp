@@ -201,7 +201,7 @@ void backward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRow
   const bool shared = grads.basis.defined() || grads.bias.defined();
   const bool key_side = dx.defined() || grads.slot_keys.defined() || grads.image_keys.defined() || shared;
   const bool value_side = grads.slot_values.defined() || grads.image_values.defined() || shared;
-  const Tensor projected_dy = images.any() ? images.project(dy) : Tensor();
+  Tensor projected_dy = images.any() ? images.project(dy) : Tensor();
 
   Tensor dscores, attention;
   if (key_side) {
@@ -221,12 +221,14 @@ void backward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRow
     images.term_gradient(dscores, images.project(x), plan.lambda, grads.image_keys);
   if (grads.image_values.defined())
     images.term_gradient(attention, projected_dy, plan.lambda * plan.scale, grads.image_values);
-  const Tensor mixed_keys = dx.defined() || shared ? images.mix(dscores, images.keys) : Tensor();
-  if (dx.defined()) add_mixed(images, mixed_keys, plan.lambda, dx);
+  projected_dy = {};  // of all tokens, as what is mixed; one at a time
+  Tensor mixed = dx.defined() || shared ? images.mix(dscores, images.keys) : Tensor();
+  if (dx.defined()) add_mixed(images, mixed, plan.lambda, dx);
   if (shared) {
-    const Tensor sum = product(x, mixed_keys, type, {.transpose_a = true, .alpha = plan.lambda});
-    matmul_into(dy, images.mix(attention, images.values), sum,
-                {.transpose_a = true, .alpha = plan.lambda * plan.scale, .accumulate = true});
+    const Tensor sum = product(x, mixed, type, {.transpose_a = true, .alpha = plan.lambda});
+    mixed = {};
+    mixed = images.mix(attention, images.values);
+    matmul_into(dy, mixed, sum, {.transpose_a = true, .alpha = plan.lambda * plan.scale, .accumulate = true});
     images.split_basis(sum, grads.basis, grads.bias);
   }
 }

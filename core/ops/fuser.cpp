@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/ops/check.h"
+#include "core/plan.h"
 
 namespace dehvf {
 namespace {
@@ -69,7 +70,7 @@ std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan) {
 }
 
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
-  if (!has_kernel<FuserForward>(levels.device().kind)) return false;
+  if (levels.device() == kCpuPlan || !has_kernel<FuserForward>(levels.device().kind)) return false;
   const auto exact_in_f32 = [](const Tensor& x) { return x.dtype() != DType::f64; };
   if (!std::ranges::all_of(parameters, exact_in_f32)) return false;
   const int64_t width = levels.size(2), group = parameters.back().size(0);

@@ -26,7 +26,7 @@ Shape joined(std::string_view op, std::span<const Tensor> pieces, int axis) {
 
 // Index tables are made on the plan too: ops read them there.
 DeviceKind place_of(const Tensor& x) {
-  return x.device() == kPlan && x.dtype() == DType::i32 ? DeviceKind::cpu : x.device().kind;
+  return x.device().kind == DeviceKind::plan && x.dtype() == DType::i32 ? DeviceKind::cpu : x.device().kind;
 }
 
 }  // namespace

@@ -146,6 +146,10 @@ TEST(Compare, MeasuresEveryPresetAtToySize) {
     ASSERT_FALSE(row.contains("failed")) << row;
     for (const char* phase : {"train", "images", "first_token", "next_token"})
       EXPECT_GT(row["lengths"][0][phase]["measured_s"]["median"], 0) << row["name"];
+    const Json& train = row["lengths"][0]["train"];
+    EXPECT_NEAR(train["peak_more_percent"], 0, 3)
+        << row["name"] << train["memory"] << train["measured_memory"];
+    EXPECT_EQ(train["measured_memory"]["weights"], train["memory"]["weights"]) << row["name"];
     if (row["name"].get<std::string>().ends_with("7b"))
       EXPECT_TRUE(row["lengths"][0]["train"].contains("ratio_measured")) << row["name"];
   }

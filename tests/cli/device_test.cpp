@@ -85,7 +85,10 @@ void expect_equal(const Json& found, const Json& wanted) {
 TEST(TrainOnTheEmulator, StepsAreThoseOfTheCpuAndResumeCrossesDevices) {
   EXPECT_LT(bound(), 1e-3);
   const TwoSteps run;
-  EXPECT_EQ(run.train("cpu")["steps"], 2);
+  const Json said = run.train("cpu");
+  EXPECT_EQ(said["steps"], 2);
+  EXPECT_NEAR(said["forecast"]["memory"]["more_percent"], 0, 3) << said["forecast"];
+  EXPECT_EQ(read_json(run.folder / "out" / "forecast.json"), said["forecast"]);
   const std::vector<Json> cpu = run.log();
   ASSERT_EQ(cpu.size(), 2u);
   // From the CPU's first checkpoint on: Adam's first update divides by the gradient, so two runs from the

@@ -42,7 +42,7 @@ TEST(Plan, SaysWhatTheDeviceLacks) {
                              HasSubstr("cpu has "), HasSubstr("too little")));
   EXPECT_EQ(
       planned({"--config", preset("dehvf-7b"), "model=" DEHVF_SOURCE_DIR "/examples/toy/llama",
-               "tower=" DEHVF_SOURCE_DIR "/examples/toy/tower"})["device"]["shortage"],
+               "tower=" DEHVF_SOURCE_DIR "/examples/toy/tower", "--length", "64"})["device"]["shortage"],
       "");
 }
 

@@ -12,7 +12,9 @@ void finish(const Tensor& y, const Tensor& times, const ProductOutput& output) {
   const auto scale = [&](const Tensor& x) {
     if (e.scale != 1) run<Scale>(kHere, x, e.scale, x);
   };
-  const auto rounded = [](const Tensor& x, const Tensor& into) { run<Cast>(kHere, x, into); };
+  const auto rounded = [](const Tensor& x, const Tensor& into) {
+    if (x.raw() != into.raw()) run<Cast>(kHere, x, into);
+  };
   scale(y);
   if (e.bias) run<AddRow>(kHere, y, cast(e.bias, wide), y);
   if (e.before) rounded(y, e.before);

@@ -83,13 +83,17 @@ void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b, 
       add_up(output.terms, transpose_b, output.c);
       continue;
     }
-    const auto sum_of = [&](const std::vector<ProductTerm>& terms) {
-      const Tensor sum(output.c.shape(), statistics_dtype(output.c.dtype()), output.c.device());
+    const Tensor& c = output.c;
+    const DType wide = statistics_dtype(c.dtype());
+    const auto sum_of = [&](const std::vector<ProductTerm>& terms, const Tensor& sum) {
       add_up(terms, transpose_b, sum);
       return sum;
     };
-    const Tensor sum = sum_of(output.terms);
-    finish(sum, output.epilogue.times.empty() ? Tensor() : sum_of(output.epilogue.times), output);
+    const auto room = [&] { return Tensor(c.shape(), wide, c.device()); };
+    const Tensor& residual = output.epilogue.residual;
+    const bool in_place = c.dtype() == wide && !(residual && residual.raw() == c.raw());
+    const Tensor sum = sum_of(output.terms, in_place ? c : room());
+    finish(sum, output.epilogue.times.empty() ? Tensor() : sum_of(output.epilogue.times, room()), output);
   }
 }
 

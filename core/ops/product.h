@@ -51,7 +51,7 @@ void product_into(std::span<const ProductOutput> outputs, bool transpose_b);
 using FinishProduct = void (*)(const Tensor& sum, const Tensor& times, const ProductOutput& output);
 
 /// The same by one matmul a term: what kernels turn to, and the CPU's own way. Sums that go to `finish` are
-/// f32 (f64 for f64).
+/// f32 (f64 for f64), and stand in c where that is its dtype and c is no residual.
 void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b, FinishProduct finish);
 
 }  // namespace dehvf

@@ -123,7 +123,7 @@ TEST_F(ImagePairs, IsLearnedAndScored) {
 }
 
 TEST_F(ImagePairs, OtherNumbersOfPicturesAreRefused) {
-  const auto complaint = [&](const dehvf::Run& run, Use use) {
+  const auto complaint = [&](dehvf::Run run, Use use) {
     return message_of<ConfigError>([&] { run.load("train", use); });
   };
   for (const Use use : {Use::training, Use::evaluation}) {

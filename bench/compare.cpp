@@ -85,7 +85,8 @@ Method method_of(const std::filesystem::path& preset, const CompareOptions& opti
       .options = {.fusion = config.fusion,
                   .tower_adapters = config.tower_adapters,
                   .adapters = config.adapters,
-                  .tuning = config.tuning},
+                  .tuning = config.tuning,
+                  .attention = options.attention},
       .tuned = config.tuning.tune.any()};
   if (options.shape == "toy") make_toy(method, config.fusion_options);
   if (options.layers > 0) method.llama.layers = std::min(method.llama.layers, options.layers);
@@ -401,7 +402,8 @@ Json compare_methods(const CompareOptions& given, const std::function<void(const
               {"samples", options.samples},
               {"supervised", options.supervised},
               {"lengths", lengths},
-              {"machine", options.machine}};
+              {"machine", options.machine},
+              {"attention", options.attention == AttentionForm::fused ? "fused" : "eager"}};
   if (options.counts)
     result["counted"] = {{"texts", options.counts->samples()}, {"tokenizer", options.counts->tokenizer}};
   if (options.device) {

@@ -23,8 +23,9 @@ struct CompareOptions {
   std::optional<LengthCounts> counts;    // instead of `lengths` and `supervised`: the fifths of a data set
   int64_t samples = 4, supervised = 8;   // texts in a step; labelled tokens of each
   SegmentMode mode = SegmentMode::keep;  // of all, whatever a preset says
-  std::optional<Device> device;          // to measure on; none: planned only
-  int rounds = 5;                        // of measured steps, methods in turns
+  AttentionForm attention = AttentionForm::fused;  // of all, whatever a preset says
+  std::optional<Device> device;                    // to measure on; none: planned only
+  int rounds = 5;                                  // of measured steps, methods in turns
   MachineRates rates;   // of the machine that floors and forecasts are for; device's own where it measures
   std::string machine;  // its name
 

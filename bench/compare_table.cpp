@@ -142,7 +142,8 @@ std::string compare_caption(const Json& result) {
       ": products at ", rounded(result["rates"]["tflop_s"]), " TFLOP/s, copies at ",
       rounded(result["rates"]["copy_gb_s"]), " GB/s, a kernel ", rounded(result["rates"]["launch_us"]),
       " us at least; ", result["shape"].get<std::string>(), ", ", result["samples"].get<int64_t>(), texts,
-      ", ", result["dtype"].get<std::string>(), ".");
+      ", ", result["dtype"].get<std::string>(),
+      result.value("attention", "fused") == "eager" ? ", attention with its scores in memory." : ".");
 }
 
 std::vector<TextTable> compare_tables(const Json& result) {

@@ -19,7 +19,7 @@ constexpr int64_t kMostTokens = 1 << 20;
 
 struct Options {
   CompareOptions compare;
-  std::string lengths, device = "none", machine = "h200";
+  std::string lengths, device = "none", machine = "h200", attention = "fused";
   bool recompute = false, json = false;
   std::filesystem::path out;
 };
@@ -55,6 +55,7 @@ void compare(const Options& options) {
   else if (!options.lengths.empty())
     compare.lengths = numbers_in(options.lengths);
   if (options.recompute) compare.mode = SegmentMode::recompute;
+  if (options.attention == "eager") compare.attention = AttentionForm::eager;
   if (options.device != "none") compare.device = chosen_device(options.device);
   compare.rates = machine_named(options.machine);
   compare.machine = options.machine;
@@ -104,6 +105,13 @@ void add_compare(CLI::App& program, Action& chosen) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--machine", options->machine, kMachineHelp)->capture_default_str();
+  command
+      ->add_option(
+          "--attention", options->attention,
+          "fused: no score is ever in memory; eager: all are and stay for the backward pass, as in the "
+          "published runs; in training, and in the tower")
+      ->check(CLI::IsMember({"fused", "eager"}))
+      ->capture_default_str();
   command->add_flag("--recompute", options->recompute, "blocks are run again for the backward pass");
   command->add_option("--out", options->out, "folder for compare.html with plots, .json, .csv and .md");
   command->add_flag("--json", options->json, "one JSON object on one line");

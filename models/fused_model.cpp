@@ -38,6 +38,8 @@ FusedModel::FusedModel(const LlamaConfig& llama, const VisionConfig& tower, Fuse
   if (options_.tower_adapters && fusion_->tower().adapters)
     adapters_ = std::make_unique<TowerAdapters>(tower.layers, tower.width, options_.adapters);
   llama_.tune(options_.tuning);
+  llama_.attend_as(options_.attention);
+  tower_.attend_as(options_.attention);
 }
 
 void FusedModel::describe(Describer& describer) {

@@ -19,7 +19,8 @@ struct FusedModelOptions {
   FusionConfig config;
   bool tower_adapters = false;
   TowerAdapterConfig adapters;
-  LlamaTuning tuning;  // of the language model
+  LlamaTuning tuning;                              // of the language model
+  AttentionForm attention = AttentionForm::fused;  // of both models' blocks
 };
 
 /// As a Module it is the adapter: what is trained, counted, saved. The frozen models are parts of their own.
@@ -37,6 +38,8 @@ class FusedModel : public Module {
   const FusionOperator& fusion() const { return *fusion_; }
   int64_t images() const { return fusion_->tower().images; }  // that a sample has, or none
   TowerAdapters* adapters() { return adapters_.get(); }
+  /// Whether recorded work may serve again for texts of other lengths: what is planned on the host may not.
+  bool replays() const { return fusion_->replays() && options_.attention == AttentionForm::fused; }
   const FusedModelOptions& options() const { return options_; }
 
   /// Moves everything that has a value and turns what is frozen of the adapter into the language model's

@@ -187,6 +187,10 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
     const Variable parts[] = {embeddings, cast(vision.fusion->tokens(vision.state), x.dtype())};
     x = gather_rows(concat_rows(parts), plan.source);
   }
+  std::shared_ptr<const EagerAttention> eager;
+  if (attention_ == AttentionForm::eager && !options.cache)
+    eager = std::make_shared<EagerAttention>(all.lengths, config_.heads, config_.kv_heads, causal(),
+                                             x.dtype(), device);
   for (int l = 0; l < config_.layers; ++l) {
     const bool last = plan.rows.defined() && l + 1 == config_.layers;
     const BlockContext context{all,
@@ -197,7 +201,8 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
                                options.step,
                                options.step_state,
                                options.cache ? &options.cache->memory[size_t(l)] : nullptr};
-    const Selection selection{last ? plan.chosen.spans : spans, last ? plan.rows : Tensor()};
+    const Selection selection{last ? plan.chosen.spans : spans, last ? plan.rows : Tensor(),
+                              last ? nullptr : eager};
     // Of what the images gave, a block takes what all layers share and what is this layer's alone.
     const auto layers_own =
         vision.state.of_layer.empty() ? std::vector<Variable>() : vision.state.of_layer[size_t(l)];
@@ -226,6 +231,10 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
   return rms_norm(x, norm_, config_.norm_eps);
 }
 
+AttentionOptions Llama::causal() const {
+  return {.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
+}
+
 Variable Llama::run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                           const BlockContext& context, const Selection& selection,
                           const ForwardOptions& options) const {
@@ -240,7 +249,6 @@ Variable Llama::run_block(const Variable& x, const ImageState& state, const Fusi
 Variable Llama::attend(const Block& block, const Variable& normed, const ImageState& state,
                        const FusionOperator* fusion, const BlockContext& context, const Selection& selection,
                        const ForwardOptions& options) const {
-  const AttentionOptions causal{.causal = true, .scale = 1 / std::sqrt(double(config_.head_dim))};
   const auto heads = [&](const Variable& y, int count) {
     return reshape(y, {y.shape()[0], count, config_.head_dim});
   };
@@ -269,13 +277,14 @@ Variable Llama::attend(const Block& block, const Variable& normed, const ImageSt
     k = Variable(cache->keys[layer]);
     v = Variable(cache->values[layer]);
   }
-  Variable attended_values = attention(q, k, v, selection.spans, causal);
+  Variable attended_values =
+      selection.eager ? (*selection.eager)(q, k, v) : attention(q, k, v, selection.spans, causal());
   if (fusion) {
     if (const auto prefix = fusion->attention_prefix(state, context)) {
       const auto front = linears(cast(prefix->rows, u.dtype()), {&block.k, &block.v}, {});
       const Variable extra =
           attention(q, heads(front[0], config_.kv_heads), heads(front[1], config_.kv_heads), prefix->spans,
-                    {.causal = false, .scale = causal.scale});
+                    {.causal = false, .scale = causal().scale});
       const Variable gate = reshape(cast(prefix->gate, u.dtype()), {1, config_.heads});
       const Tensor every_row = zeros({extra.shape()[0]}, DType::i32, extra.device());
       attended_values = add(attended_values, multiply_column(extra, gather_rows(gate, every_row)));

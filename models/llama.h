@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "autograd/ops/eager_attention.h"
 #include "autograd/segment.h"
 #include "core/ops/rope.h"
 #include "layers/tuned_linear.h"
@@ -55,6 +56,8 @@ class Llama : public Module {
   void describe(Describer& describer) override;  // names of Hugging Face folders; not what tune() adds
   /// Makes room for what is to be trained; once, before there are values. Throws ConfigError.
   void tune(const LlamaTuning& tuning);
+  /// Eager where all rows of a pass ask and there is no cache; fused elsewhere.
+  void attend_as(AttentionForm form) { attention_ = form; }
   const LlamaTuning& tuning() const { return tuning_; }
   /// What is trained by tune(): weights under their own names, and what was added as
   /// model.layers.{l}.self_attn.q_proj.{lora_A.weight, lora_B.weight, bias, scale}, ...
@@ -91,8 +94,10 @@ class Llama : public Module {
   struct Selection {
     Tensor spans;   // queries against keys
     Tensor q_rows;  // rows of the residual stream that go on; empty for all
+    std::shared_ptr<const EagerAttention> eager = {};  // instead of the fused one
   };
 
+  AttentionOptions causal() const;
   void describe_tuned_weights(Describer& describer);
   Variable run_block(const Variable& x, const ImageState& state, const FusionOperator* fusion,
                      const BlockContext& context, const Selection& selection,
@@ -107,6 +112,7 @@ class Llama : public Module {
 
   LlamaConfig config_;
   LlamaTuning tuning_;
+  AttentionForm attention_ = AttentionForm::fused;
   RopeTable rope_;
   Parameter embedding_;
   std::vector<std::unique_ptr<Block>> blocks_;

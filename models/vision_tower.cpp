@@ -158,7 +158,21 @@ Variable VisionTower::embed(const Variable& pixels) const {
   return reshape(add(rows, gather_rows(positions, tensor_of(position, device))), {images, sequence(), width});
 }
 
-Variable VisionTower::run_block(const Block& block, const Variable& x, const Tensor& spans,
+VisionTower::Attend VisionTower::attention_of(int64_t images, DType dtype, Device device) const {
+  const AttentionOptions options{.causal = false,
+                                 .scale = 1 / std::sqrt(double(config_.width / config_.heads)),
+                                 .own_keys = true,
+                                 .longest = sequence()};
+  if (attention_ == AttentionForm::eager)
+    return EagerAttention(std::vector<int64_t>(size_t(images), sequence()), config_.heads, config_.heads,
+                          options, dtype, device);
+  return [options, spans = image_spans(images, sequence(), device)](const Variable& q, const Variable& k,
+                                                                    const Variable& v) {
+    return attention(q, k, v, spans, options);
+  };
+}
+
+Variable VisionTower::run_block(const Block& block, const Variable& x, const Attend& attend,
                                 const TowerAdapters* adapters, int layer, const TowerDropout& dropout) const {
   const int64_t rows = x.shape().rows(), dim = config_.width / config_.heads;
   const auto heads = [&](const Variable& y) { return reshape(y, {rows, config_.heads, dim}); };
@@ -168,9 +182,7 @@ Variable VisionTower::run_block(const Block& block, const Variable& x, const Ten
   const auto [stream, normed] = block.norm1(x, {});
   const Variable u = adapters ? adapters->before_attention(normed, layer, dropout) : normed;
   const auto qkv = linears(u, {block.q.map(), block.k.map(), block.v.map()});
-  const Variable attended = attention(
-      heads(qkv[0]), heads(qkv[1]), heads(qkv[2]), spans,
-      {.causal = false, .scale = 1 / std::sqrt(double(dim)), .own_keys = true, .longest = x.shape()[1]});
+  const Variable attended = attend(heads(qkv[0]), heads(qkv[1]), heads(qkv[2]));
   const auto [h, w] = block.norm2(stream, scaled(block.out(reshape(attended, x.shape())), block.scale1));
   const Variable inside = block.fc1(w, config_.activation);
   const Variable out =
@@ -215,7 +227,7 @@ TowerLevels VisionTower::operator()(const Variable& pixels, std::span<const int>
   const Variable here = pixels.device() == device ? pixels : Variable(pixels.value().to(device));
   Variable x = embed(cast(here, patch.dtype()));
   if (config_.family == VisionFamily::clip) x = pre_norm_(x);
-  const Tensor spans = image_spans(result.images, sequence(), device);
+  const Attend attend = attention_of(result.images, x.dtype(), device);
   TowerDropout dropout = host_dropout;
   if (dropout.sample_ids.defined()) dropout.sample_ids = dropout.sample_ids.to(device);
   for (int layer = 0; layer < deepest; ++layer) {
@@ -223,8 +235,8 @@ TowerLevels VisionTower::operator()(const Variable& pixels, std::span<const int>
     inputs.insert(inputs.end(), parameters.begin(), parameters.end());
     x = segment(
         block_names_[size_t(layer)], {},
-        [this, spans, adapters, layer, dropout](std::span<const Variable> in) {
-          return run_block(*blocks_[size_t(layer)], in[0], spans, adapters, layer, dropout);
+        [this, attend, adapters, layer, dropout](std::span<const Variable> in) {
+          return run_block(*blocks_[size_t(layer)], in[0], attend, adapters, layer, dropout);
         },
         std::move(inputs), mode);
     if (std::ranges::find(levels, layer + 1) != levels.end())

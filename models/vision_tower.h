@@ -2,9 +2,11 @@
 // pre-norm blocks; levels named "after block i", i = 1..depth.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "autograd/ops/eager_attention.h"
 #include "autograd/segment.h"
 #include "layers/fusion/operator.h"
 #include "layers/linear.h"
@@ -26,6 +28,8 @@ class VisionTower : public Module {
   void describe(Describer& describer) override;  // in the names of its family
   const VisionConfig& config() const { return config_; }
 
+  void attend_as(AttentionForm form) { attention_ = form; }
+
   /// pixels [images, 3, image, image], already normalised, of any float dtype and device -> the levels asked
   /// for, without registers; blocks above the deepest one do not run. `adapters` may be null.
   TowerLevels operator()(const Variable& pixels, std::span<const int> levels, const TowerAdapters* adapters,
@@ -43,11 +47,14 @@ class VisionTower : public Module {
   };
   int64_t sequence() const { return config_.tokens() + config_.registers; }
   Variable embed(const Variable& pixels) const;  // [images, sequence, width]
-  Variable run_block(const Block& block, const Variable& x, const Tensor& spans,
+  using Attend = std::function<Variable(const Variable& q, const Variable& k, const Variable& v)>;
+  Attend attention_of(int64_t images, DType dtype, Device device) const;
+  Variable run_block(const Block& block, const Variable& x, const Attend& attend,
                      const TowerAdapters* adapters, int layer, const TowerDropout& dropout) const;
   Variable without_registers(const Variable& x) const;
 
   VisionConfig config_;
+  AttentionForm attention_ = AttentionForm::fused;
   Parameter class_token_, registers_;
   Linear patch_;
   Parameter positions_;

@@ -30,7 +30,7 @@ class AdapterTask : public Task {
   int prepare(uint64_t step) override;
   double loss_scale() const override { return 1.0 / double(labelled_); }
   std::vector<Tensor> inputs(int micro_batch) override;
-  bool replays() const override { return model_.fusion().replays(); }
+  bool replays() const override { return model_.replays(); }
   Variable loss(int micro_batch, std::span<const Tensor> inputs, const Tensor& state) override;
   int64_t tokens() const override { return tokens_; }
   std::string cursor() const override;

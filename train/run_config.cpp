@@ -76,7 +76,8 @@ Values read_values(const std::filesystem::path& path, std::span<const std::strin
 template <class Visit>
 void each_key(RunConfig& c, const Visit& visit) {
   visit("model", c.model), visit("tower", c.tower), visit("data", c.data), visit("out", c.out);
-  visit("device", c.device), visit("dtype", c.dtype), visit("find_nan", c.find_nan);
+  visit("device", c.device), visit("dtype", c.dtype), visit("attention", c.attention),
+      visit("find_nan", c.find_nan);
   visit("graphs", c.graphs), visit("image_recipe", c.image_recipe), visit("image_mismatch", c.image_mismatch);
   visit("fusion.name", c.fusion);
   visit("tower_adapters.enabled", c.tower_adapters), visit("tower_adapters.form", c.adapters.form);
@@ -131,6 +132,11 @@ struct Parse {
   static void set(const std::string&, const std::string& text, PromptFormat& value) {
     value = prompt_format(text);
   }
+  static void set(const std::string& key, const std::string& text, AttentionForm& value) {
+    require<ConfigError>(text == "fused" || text == "eager", key, ": wanted fused or eager, found '",
+                         printable(text), "'");
+    value = text == "fused" ? AttentionForm::fused : AttentionForm::eager;
+  }
   static void set(const std::string& key, const std::string& text, SegmentMode& value) {
     require<ConfigError>(text == "keep" || text == "recompute", key, ": wanted keep or recompute, found '",
                          printable(text), "'");
@@ -148,6 +154,7 @@ struct Print {
   static std::string text(DType value) { return std::string(name_of(value)); }
   static std::string text(PromptFormat value) { return std::string(prompt_format_name(value)); }
   static std::string text(SegmentMode value) { return value == SegmentMode::keep ? "keep" : "recompute"; }
+  static std::string text(AttentionForm value) { return value == AttentionForm::fused ? "fused" : "eager"; }
   static std::string text(int64_t value) { return std::to_string(value); }
   static std::string text(uint64_t value) { return std::to_string(value); }
   static std::string text(double value) {
@@ -201,7 +208,8 @@ FusedModelOptions RunConfig::model_options() const {
           .config = FusionConfig(fusion_options),
           .tower_adapters = tower_adapters,
           .adapters = adapters,
-          .tuning = tuning};
+          .tuning = tuning,
+          .attention = attention};
 }
 
 std::string RunConfig::resolved() const {

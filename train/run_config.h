@@ -29,9 +29,10 @@ struct RunConfig {
   double epochs = 20, warmup_epochs = 2, rate = 1.125e-3, weight_decay = 0.02, clip = 0;
   AdapterTask::Options batches;
   int64_t checkpoint_every = 500, log_every = 10;
-  int64_t limit = 0;                           // only the first problems of each split; 0 takes all
-  DType dtype = DType::f32;                    // of the frozen weights and the activations
-  std::string device = "auto";                 // as chosen_device() takes it
+  int64_t limit = 0;            // only the first problems of each split; 0 takes all
+  DType dtype = DType::f32;     // of the frozen weights and the activations
+  std::string device = "auto";  // as chosen_device() takes it
+  AttentionForm attention = AttentionForm::fused;
   bool find_nan = false, graphs = true;        // as TrainerOptions have them
   std::map<std::string, std::string> kernels;  // slot -> variant, keys below `kernels.`
 

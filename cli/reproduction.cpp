@@ -156,7 +156,8 @@ struct Costs {
 };
 
 Costs costs_of(const Json& row, const Json& table, const ReproduceOptions& options, int64_t samples) {
-  const RunConfig config = config_of(row, options);
+  RunConfig config = config_of(row, options);
+  config.attention = AttentionForm::eager;  // as the papers measured it
   PlannedModel planned = planned_model(config);
   const auto length = table.at("length").get<int64_t>();
   const PlannedWork step =

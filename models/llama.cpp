@@ -1,5 +1,6 @@
 #include "models/llama.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "autograd/ops/attention.h"
@@ -188,7 +189,10 @@ Variable Llama::forward(const TextPlan& text, const Variable& embeddings, const 
     x = gather_rows(concat_rows(parts), plan.source);
   }
   std::shared_ptr<const EagerAttention> eager;
-  if (attention_ == AttentionForm::eager && !options.cache)
+  const auto empty = [](const KvCache& cache) {
+    return std::ranges::all_of(cache.lengths, [](int64_t length) { return length == 0; });
+  };
+  if (attention_ == AttentionForm::eager && (!options.cache || empty(*options.cache)))
     eager = std::make_shared<EagerAttention>(all.lengths, config_.heads, config_.kv_heads, causal(),
                                              x.dtype(), device);
   for (int l = 0; l < config_.layers; ++l) {
@@ -270,6 +274,7 @@ Variable Llama::attend(const Block& block, const Variable& normed, const ImageSt
     v = qkv[2];
   }
   v = heads(v, config_.kv_heads);
+  const Variable fresh_k = k, fresh_v = v;
   if (KvCache* cache = options.cache) {
     const size_t layer = size_t(context.layer);
     append(k.value(), cache->keys[layer], *cache, context.batch);
@@ -277,8 +282,8 @@ Variable Llama::attend(const Block& block, const Variable& normed, const ImageSt
     k = Variable(cache->keys[layer]);
     v = Variable(cache->values[layer]);
   }
-  Variable attended_values =
-      selection.eager ? (*selection.eager)(q, k, v) : attention(q, k, v, selection.spans, causal());
+  Variable attended_values = selection.eager ? (*selection.eager)(q, fresh_k, fresh_v)
+                                             : attention(q, k, v, selection.spans, causal());
   if (fusion) {
     if (const auto prefix = fusion->attention_prefix(state, context)) {
       const auto front = linears(cast(prefix->rows, u.dtype()), {&block.k, &block.v}, {});

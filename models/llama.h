@@ -56,7 +56,7 @@ class Llama : public Module {
   void describe(Describer& describer) override;  // names of Hugging Face folders; not what tune() adds
   /// Makes room for what is to be trained; once, before there are values. Throws ConfigError.
   void tune(const LlamaTuning& tuning);
-  /// Eager where all rows of a pass ask and there is no cache; fused elsewhere.
+  /// Eager where all rows of a pass ask and no earlier ones are in a cache; fused elsewhere.
   void attend_as(AttentionForm form) { attention_ = form; }
   const LlamaTuning& tuning() const { return tuning_; }
   /// What is trained by tune(): weights under their own names, and what was added as

@@ -48,11 +48,12 @@ ForwardFlops forward_flops(FusedModel& model, int64_t samples, int64_t length) {
   const auto count = double(samples), of_sample = looks ? double(model.images()) : 0,
              images = count * of_sample, s = double(length) + of_sample * double(cost.tokens_per_image),
              once = double(cost.tokens_once), tokens = count * s + once,
-             q = double(llama.heads * llama.head_dim);
+             q = double(llama.heads * llama.head_dim),
+             seen = model.options().attention == AttentionForm::eager ? s * s : s * (s + 1) / 2;
   return {.vision = vision_flops(model, images),
           .operation = cost.flops_once + images * cost.flops_per_image + tokens * cost.flops_per_token,
           .linears = tokens * llama.layers * linear_flops(llama, model.llama().tuning().lora),
-          .attention = 4 * q * llama.layers * (count * s * (s + 1) / 2 + once),
+          .attention = 4 * q * llama.layers * (count * seen + once),
           .head = 2 * count * double(llama.width * llama.vocab)};
 }
 

@@ -17,6 +17,7 @@ namespace dehvf {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 std::filesystem::path papers() { return std::filesystem::path(DEHVF_SOURCE_DIR) / "configs" / "papers"; }
 
@@ -132,6 +133,34 @@ TEST(Compare, ExpectsOfADataSetTheMeanOfItsFifths) {
   EXPECT_DOUBLE_EQ(own["ratio_forecast"].get<double>(),
                    reference["forecast_s"].get<double>() / own["forecast_s"].get<double>());
   EXPECT_THAT(compare_markdown(result), HasSubstr("| 40 tokens | 64 tokens | expected |"));
+}
+
+TEST(Compare, EagerAttentionKeepsTheSharesOfEveryHead) {
+  CompareOptions given = options("");
+  given.lengths = {128};
+  std::erase_if(given.presets, [](const auto& preset) {
+    return preset.stem() != "llava-lora-7b" && preset.stem() != "lavin-7b" && preset.stem() != "dehvf-7b";
+  });
+  const Json fused = compared(given);
+  given.attention = AttentionForm::eager;
+  const Json eager = compared(given);
+  for (const char* name : {"llava-lora-7b", "lavin-7b", "dehvf-7b"}) {
+    const Json &own = row_of(eager, name)["lengths"][0], &other = row_of(fused, name)["lengths"][0];
+    EXPECT_NEAR(own["flops_formula"].get<double>() /
+                    (own["images"]["flops"].get<double>() + own["first_token"]["flops"].get<double>()),
+                1, 1e-12)
+        << name;
+    EXPECT_GT(own["train"]["forecast_s"], other["train"]["forecast_s"]) << name;
+    EXPECT_EQ(own["next_token"], other["next_token"]) << name;
+  }
+  // Of all blocks but the first and the last one; the fused one keeps its output and statistics instead.
+  const auto peak = [&](const Json& result) {
+    return row_of(result, "llava-lora-7b")["lengths"][0]["train"]["peak_bytes"].get<double>();
+  };
+  const double tokens = 256 + 128;
+  EXPECT_GT(peak(eager) - peak(fused), 30 * 4 * (32 * tokens * tokens * 2 - tokens * (4096 * 2 + 32 * 4)));
+  EXPECT_THAT(compare_markdown(eager), HasSubstr("attention with its scores in memory"));
+  EXPECT_THAT(compare_markdown(fused), Not(HasSubstr("scores in memory")));
 }
 
 TEST(Compare, MeasuresEveryPresetAtToySize) {

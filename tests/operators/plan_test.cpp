@@ -59,7 +59,8 @@ TEST_P(Planned, StepHasTheFlopsAndTheMemoryOfTheCpu) {
                                   .config = FusionConfig(GetParam().options),
                                   .tower_adapters = true,
                                   .adapters = {.rank = 2},
-                                  .tuning = GetParam().tuning};
+                                  .tuning = GetParam().tuning,
+                                  .attention = GetParam().attention};
   PlannedModel planned(llama, tiny::tower(), options, DType::f32);
   if (parameters_of(planned.model()).empty()) GTEST_SKIP() << "nothing is trained";
   for (SegmentMode mode : {SegmentMode::keep, SegmentMode::recompute}) {

@@ -54,6 +54,30 @@ TEST_F(RunTest, StatisticsOfAnotherTowerStopIt) {
   EXPECT_EQ(meant.description(0).image_recipe, "plain");
 }
 
+// Whose attention is written out trains as the others do; f32 rounds otherwise.
+TEST_F(RunTest, EagerAttentionTrainsLikeTheFusedOne) {
+  EXPECT_THAT(refusal({"attention=flash"}),
+              AllOf(HasSubstr("attention"), HasSubstr("wanted fused or eager, found 'flash'")));
+  const auto losses = [&](const std::string& attention) {
+    auto run = files.run({"attention=" + attention, "train.limit=8", "train.batch=4", "train.micro_batch=4"});
+    initialise(run.model(), 3);
+    const SplitData data = run.load("train", Use::training);
+    AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
+    Trainer trainer(task, {.steps = 4, .schedule = {.peak = 1e-2, .warmup = 1, .steps = 4}});
+    std::vector<double> each;
+    trainer.run([&](const StepReport& report) {
+      each.push_back(report.loss);
+      return true;
+    });
+    return each;
+  };
+  const std::vector<double> fused = losses("fused"), eager = losses("eager");
+  ASSERT_EQ(fused.size(), 4u);
+  ASSERT_EQ(eager.size(), 4u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(eager[i], fused[i], 1e-4 * fused[i]) << i;
+  EXPECT_NE(eager, fused);  // else the key did nothing
+}
+
 TEST_F(RunTest, AnotherFitIsANote) {
   change_recipe({{"do_center_crop", true}, {"crop_size", 32}, {"size", 40}});
   EXPECT_THAT(files.run({"image_recipe=plain"}).notes(), ElementsAre(HasSubstr("centre crop")));

@@ -70,7 +70,7 @@ void check_replay(const tiny::Case& c, bool kept, Verdict& verdict) {
   verdict.expect(same_bits(with.trainer->parameters().buffers().value.to(kCpu),
                            without.trainer->parameters().buffers().value.to(kCpu)),
                  "other parameters when micro-batches are replayed");
-  const bool replays = model.fusion().replays();
+  const bool replays = model.replays();
   verdict.expect((with.kernels < without.kernels) == replays, "replays() says ", replays,
                  ", the host asked for ", with.kernels, " kernels with recording and ", without.kernels,
                  " without");

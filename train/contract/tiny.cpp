@@ -82,6 +82,18 @@ std::vector<Case> image_cases() {
           {"adem_vl", {{"images", "3"}, {"rank", "3"}, {"dropped", "0.3"}}}};
 }
 
+// Rows, tokens before the text, tokens at its end that are spans of their own, a prefix of the attention.
+std::vector<Case> eager_cases() {
+  std::vector<Case> cases;
+  for (const auto& [fusion, options] : std::map<std::string, std::map<std::string, std::string>>{
+           {"memvp", {{"slots", "11"}, {"rank", "3"}}},
+           {"llava", {{"hidden", "5"}}},
+           {"lavin", {{"rank", "3"}, {"levels", "2"}}},
+           {"llama_adapter", {{"prompts", "3"}, {"layers", "2"}, {"rank", "3"}}}})
+    cases.push_back({.fusion = fusion, .options = options, .attention = AttentionForm::eager});
+  return cases;
+}
+
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037u;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
@@ -116,6 +128,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   if (c.tower != TowerAdapterForm::beside_mlp) out << " tower=" << name_of(c.tower);
   if (c.tuning.tune.any()) out << " tune=" << c.tuning.tune.text();
   if (c.family != "clip") out << " family=" << c.family;
+  if (c.attention == AttentionForm::eager) out << " attention=eager";
   return out;
 }
 
@@ -150,7 +163,7 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const std::string& fusion : Registry<Fusion>::instance().keys())
     for (const Case& c : cases_of(fusion)) cases.push_back(c);
-  for (const auto& more : {tuned_cases(), tower_cases(), image_cases()})
+  for (const auto& more : {tuned_cases(), tower_cases(), image_cases(), eager_cases()})
     cases.insert(cases.end(), more.begin(), more.end());
   return cases;
 }
@@ -190,7 +203,8 @@ FusedModel make(const Case& c, DType dtype, double dropout) {
                     .config = FusionConfig(std::move(options)),
                     .tower_adapters = true,
                     .adapters = {.form = c.tower, .rank = 2, .scale = 0.5, .dropout = dropout},
-                    .tuning = tuning});
+                    .tuning = tuning,
+                    .attention = c.attention});
   randomise(model.llama(), 0.4, dtype, false);
   randomise(model.tower(), 0.4, dtype, false);
   randomise(model, 0.4, dtype, true);

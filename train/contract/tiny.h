@@ -18,6 +18,7 @@ struct Case {
   LlamaTuning tuning = {};
   TowerAdapterForm tower = TowerAdapterForm::beside_mlp;  // of its adapters
   std::string family = "clip";                            // or another of towers()
+  AttentionForm attention = AttentionForm::fused;
   friend std::ostream& operator<<(std::ostream& out, const Case& c);
 };
 /// An operator with the options that are given, then with each known variant of its other keys.

@@ -156,10 +156,11 @@ void check_llava_config(const fs::path& path) {
                                            {"mm_vision_select_feature", "patch"},
                                            {"mm_use_im_start_end", false},
                                            {"mm_patch_merge_type", "flat"}};
-  for (const auto& [key, value] : wanted)
-    require<ConfigError>(!json.contains(key) || json[key] == value, path.string(), ": wanted ", key, ' ',
-                         value.dump(), ", found ", printable(json[key].dump()),
-                         "; the llava operator here has no other");
+  for (const auto& [key, value] : wanted) {
+    const Json found = json.contains(key) ? json[key] : value;
+    require<ConfigError>(found == value, path.string(), ": wanted ", key, ' ', value.dump(), ", found ",
+                         printable(found.dump()), "; the llava operator here has no other");
+  }
 }
 
 // The LoRA of LLaVA's folder, as the tensors and the tuning of an adapter.

@@ -50,8 +50,8 @@ void add_product(std::vector<KernelCase>& cases, const Workbench& bench, std::st
       for (int64_t depth : k) outputs.back().terms.push_back({a[depth], on.random({n, depth})});
     }
     return [outputs](const KernelKey& key) {
-      if (key.variant == kByTerms) return product_by_terms(outputs, true, nullptr);
-      Registry<Product>::instance().find(key)(outputs, true);
+      if (key.variant == kByTerms) return product_by_terms(outputs, {.transpose_b = true}, nullptr);
+      Registry<Product>::instance().find(key)(outputs, {.transpose_b = true});
     };
   };
   cases.push_back(std::move(one));

@@ -46,7 +46,7 @@ void add_ended(std::vector<KernelCase>& cases, const Workbench& bench, std::stri
          2.0 * products * double(m) * double(n) * double(k), variants_of<Product>(bench.device()),
          [=](const Workbench& on) {
            return [ended = draw(on, on.random({m, k}), ending)](const KernelKey& key) {
-             Registry<Product>::instance().find(key)(ended.outputs, true);
+             Registry<Product>::instance().find(key)(ended.outputs, {.transpose_b = true});
              ended.after();
            };
          }});
@@ -180,7 +180,7 @@ void add_visual_rows(std::vector<KernelCase>& cases, const Workbench& bench, con
   cases.push_back({"visual_rows_forward", shape, bytes, flops, variants_of<VisualRowsForward>(bench.device()),
                    [=](const Workbench& on) {
                      return [o = draw(on)](const KernelKey& key) {
-                       Registry<VisualRowsForward>::instance().find(key)(o.x, o.rows, o.plan, o.output,
+                       Registry<VisualRowsForward>::instance().find(key)(o.x, o.rows, o.plan, {}, o.output,
                                                                          o.scores);
                      };
                    }});

@@ -319,10 +319,10 @@ Variable Llama::feed_forward(const Block& block, const Variable& x, const Variab
   Variable residual = x;
   if (fusion) {
     if (const auto rows = fusion->ffn_rows(state, context)) {
-      const Variable added = visual_rows(u, *rows);
       if (options.probe)
-        options.probe(context.layer, u.value(), *rows, block.down(hidden, dropout).value(), added.value());
-      residual = add(residual, added);
+        options.probe(context.layer, u.value(), *rows, block.down(hidden, dropout).value(),
+                      visual_rows(u, *rows).value());
+      residual = visual_rows(u, *rows, residual);
     }
     if (const Variable beside = fusion->beside_ffn(u, state, context); beside.defined())
       residual = add(residual, beside);

@@ -1,7 +1,5 @@
 #include "autograd/ops/fuser.h"
 
-#include "core/ops/elementwise.h"
-
 namespace dehvf {
 
 Variable fuser(const Variable& levels, std::span<const Variable> parameters, const FuserPlan& plan) {
@@ -9,7 +7,7 @@ Variable fuser(const Variable& levels, std::span<const Variable> parameters, con
   std::vector<Tensor> values;
   for (const Variable& parameter : parameters) {
     inputs.push_back(parameter);
-    values.push_back(cast(parameter.value(), DType::f32));
+    values.push_back(parameter.value());
   }
   const Tensor l = levels.value();
   Tensor weights = fuser(l, values, plan);

@@ -71,7 +71,7 @@ Grads back(const KeptMaps& kept, std::span<const Tensor> dys, const Wanted& want
   }
   if (!dx.terms.empty()) {
     dx.c = rows_for(dx.terms[0].a, kept.shape.last());
-    product_into({&dx, 1}, false);
+    product_into({&dx, 1}, {});
     grads[0] = dx.c.reshape(kept.shape);
   }
   return grads;
@@ -99,7 +99,7 @@ std::vector<Variable> linears(const Variable& x, const std::vector<LinearMap>& m
     if (weight.wants_grad() || added.down.wants_grad()) kept->rows = rows;
     inputs.insert(inputs.end(), {weight, added.down, added.up, bias});
   }
-  product_into(outputs, true);
+  product_into(outputs, {.transpose_b = true});
   // The first one's node was recorded before the others' and is visited after them.
   std::vector<Variable> results;
   for (size_t i = 0; i < maps.size(); ++i) {
@@ -145,7 +145,7 @@ Variable linear(const Variable& x, const Variable& weight, const LinearEpilogue&
     inputs.push_back(residual);
     y.epilogue.residual = rows_of(residual.value());
   }
-  product_into({&y, 1}, true);
+  product_into({&y, 1}, {.transpose_b = true});
   const auto back = [kept = weight.wants_grad() ? rows : Tensor(), weight, before = y.epilogue.before,
                      scale = scale, activation = activation, x_shape = x.shape(), has_bias = bias.defined(),
                      bias_type = bias.defined() ? bias.grad_dtype() : DType::f32,
@@ -176,7 +176,7 @@ Variable swiglu(const Variable& x, const Variable& gate, const Variable& up) {
     y.epilogue.before = rows_for(rows, width);
     y.epilogue.factor = rows_for(rows, width);
   }
-  product_into({&y, 1}, true);
+  product_into({&y, 1}, {.transpose_b = true});
   const Tensor kept = gate.wants_grad() || up.wants_grad() ? rows : Tensor();
   return record(
       "swiglu", y.c.reshape(x.shape().with(-1, width)), {x, gate, up},
@@ -187,7 +187,7 @@ Variable swiglu(const Variable& x, const Variable& gate, const Variable& up) {
         swiglu_backward(g, u, rows_of(gradient), dgate, dup);
         if (wanted[0]) {
           const ProductOutput dx{{{dgate, gate.value()}, {dup, up.value()}}, rows_for(g, shape.last())};
-          product_into({&dx, 1}, false);
+          product_into({&dx, 1}, {});
           grads[0] = dx.c.reshape(shape);
         }
         const auto of_weight = [&](const Tensor& d, const Variable& weight) {

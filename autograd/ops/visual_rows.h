@@ -15,6 +15,6 @@ struct VisualRows {
 };
 
 /// x [tokens, width], the normed input of the FFN -> [tokens, width], to be added to the FFN's output.
-Variable visual_rows(const Variable& x, const VisualRows& rows);
+Variable visual_rows(const Variable& x, const VisualRows& rows, const Variable& residual = {});
 
 }  // namespace dehvf

@@ -28,8 +28,8 @@ void finish(const Tensor& y, const Tensor& times, const ProductOutput& output) {
   rounded(y, output.c);
 }
 
-void product(std::span<const ProductOutput> outputs, bool transpose_b) {
-  product_by_terms(outputs, transpose_b, finish);
+void product(std::span<const ProductOutput> outputs, ProductOrder order) {
+  product_by_terms(outputs, order, finish);
 }
 
 const Provide<Product> provide_product{{DeviceKind::cpu}, product};

@@ -176,7 +176,7 @@ void product_into(const Tensor& x, const Tensor& matrix, const Tensor& y, const 
 
 template <class C>
 void forward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
-                const Tensor& output, const Tensor& scores) {
+                const Tensor& residual, const Tensor& output, const Tensor& scores) {
   const DType type = dtype_of<C>();
   const Images<C> images(rows, plan);
   product_into(x, rows.slot_keys, scores, {.transpose_b = true});
@@ -185,6 +185,7 @@ void forward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRows
   const Tensor sum = output.dtype() == type ? output : Tensor(output.shape(), type);
   product_into(attention, rows.slot_values, sum, {.alpha = plan.scale});
   if (images.any()) add_mixed(images, images.mix(attention, images.values), plan.scale * plan.lambda, sum);
+  if (residual) add_into(cast(residual, type), sum);
   if (output.dtype() != type) copy_into(cast(sum, output.dtype()), output);
 }
 
@@ -233,10 +234,10 @@ void backward_as(const Tensor& x, const VisualRowsTensors& rows, const VisualRow
   }
 }
 
-void forward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& output,
-             const Tensor& scores) {
-  scores.dtype() == DType::f64 ? forward_as<double>(x, rows, plan, output, scores)
-                               : forward_as<float>(x, rows, plan, output, scores);
+void forward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+             const Tensor& residual, const Tensor& output, const Tensor& scores) {
+  scores.dtype() == DType::f64 ? forward_as<double>(x, rows, plan, residual, output, scores)
+                               : forward_as<float>(x, rows, plan, residual, output, scores);
 }
 
 // Gradients are computed in the dtype of the scores.

@@ -22,7 +22,9 @@ void check(const Tensor& levels, std::span<const Tensor> parameters, const Fuser
   const int64_t layers = int64_t(plan.first_level.size()), t = parameters[0].size(1),
                 hidden = parameters[2].size(0), width = levels.size(2), group = parameters.back().size(0);
   const auto check_one = [&](size_t i, const Shape& shape) {
-    check_like("fuser", concat("parameter ", i), parameters[i], shape, DType::f32, levels.device());
+    check_float("fuser", concat("parameter ", i), parameters[i]);
+    check_like("fuser", concat("parameter ", i), parameters[i], shape, parameters[i].dtype(),
+               levels.device());
   };
   const Shape first[] = {{layers, t}, {plan.positions, t}, {hidden, 2 * t}, {hidden}, {t, hidden},
                          {t},         {width, t},          {width}};
@@ -71,8 +73,8 @@ std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan) {
 
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan) {
   if (levels.device() == kCpuPlan || !has_kernel<FuserForward>(levels.device().kind)) return false;
-  const auto exact_in_f32 = [](const Tensor& x) { return x.dtype() != DType::f64; };
-  if (!std::ranges::all_of(parameters, exact_in_f32)) return false;
+  const auto computed_in_f32 = [](const Tensor& x) { return x.dtype() != DType::f64; };
+  if (!std::ranges::all_of(parameters, computed_in_f32)) return false;
   const int64_t width = levels.size(2), group = parameters.back().size(0);
   const int64_t widest = std::max({width, 2 * parameters[0].size(1), parameters[2].size(0), group});
   return int64_t(fuser_chunks(plan).size()) <= kFuserMostChunks &&

@@ -18,10 +18,10 @@ struct FuserPlan {
   double eps = 1e-5;             // of the layer norms
 };
 
-/// The parameters, f32: layer embedding [layers, t], position embedding [positions, t], the maps embed.hidden
-/// [hidden, 2 t], embed.out [t, hidden] and query [width, t] with their biases; for each block the maps q, k,
-/// v, o, the attention's norm, the maps up and down, the MLP's norm, all of `width` and each a weight and a
-/// bias; last the map to the weights [group, width].
+/// The parameters, each f32, bf16 or f16: layer embedding [layers, t], position embedding [positions, t], the
+/// maps embed.hidden [hidden, 2 t], embed.out [t, hidden] and query [width, t] with their biases; for each
+/// block the maps q, k, v, o, the attention's norm, the maps up and down, the MLP's norm, all of `width` and
+/// each a weight and a bias; last the map to the weights [group, width].
 inline constexpr int kFuserHead = 8, kFuserBlock = 16, kFuserTail = 2, kFuserMostBlocks = 8;
 
 struct FuserForward : KernelTag<FuserForward, void(const Tensor& levels, std::span<const Tensor> parameters,
@@ -42,7 +42,7 @@ struct FuserChunk {
 inline constexpr int kFuserChunk = 16, kFuserMostChunks = 64;
 std::vector<FuserChunk> fuser_chunks(const FuserPlan& plan);
 
-/// Whether there is a kernel that can do this with `parameters` of these shapes, as f32.
+/// Whether there is a kernel that can do this with `parameters` of these shapes and dtypes.
 bool fuser_fits(const Tensor& levels, std::span<const Tensor> parameters, const FuserPlan& plan);
 
 /// levels [images, levels, width], the class tokens after the fuser's key map -> weights [images, layers

@@ -13,7 +13,13 @@
 namespace dehvf {
 
 struct ProductTerm {
-  Tensor a, b;  // a [m, k]; b [n, k] as linear layers store their weight, or [k, n]
+  Tensor a, b;  // [m, k] and [k, n], or as ProductOrder says
+};
+
+/// How all terms are stored.
+struct ProductOrder {
+  bool transpose_a = false;  // a is [k, m], as activations stand in the gradient of a weight
+  bool transpose_b = false;  // b is [n, k], as linear layers store their weight
 };
 
 /// What becomes of an output's sum before it is rounded, of which any part may be empty:
@@ -39,19 +45,19 @@ struct ProductOutput {
   std::vector<Tensor> tensors() const;
 };
 
-struct Product : KernelTag<Product, void(std::span<const ProductOutput> outputs, bool transpose_b)> {
+struct Product : KernelTag<Product, void(std::span<const ProductOutput> outputs, ProductOrder order)> {
   static constexpr std::string_view name = "product";
 };
 
-/// All outputs share m and the device. `transpose_b`: every b is stored [n, k]. Dtypes are free; where a
+/// All outputs share m and the device. Dtypes are free; where a
 /// kernel does the terms one after the other, each is rounded to c's. Throws ShapeError, DTypeError.
-void product_into(std::span<const ProductOutput> outputs, bool transpose_b);
+void product_into(std::span<const ProductOutput> outputs, ProductOrder order);
 
 /// Does an output's epilogue on its sums [m, n], of c's dtype or f32; `times` is empty where it has none.
 using FinishProduct = void (*)(const Tensor& sum, const Tensor& times, const ProductOutput& output);
 
 /// The same by one matmul a term: what kernels turn to, and the CPU's own way. Sums that go to `finish` are
 /// f32 (f64 for f64), and stand in c where that is its dtype and c is no residual.
-void product_by_terms(std::span<const ProductOutput> outputs, bool transpose_b, FinishProduct finish);
+void product_by_terms(std::span<const ProductOutput> outputs, ProductOrder order, FinishProduct finish);
 
 }  // namespace dehvf

@@ -120,22 +120,24 @@ void count_backward(const Tensor& dy, const VisualRowsTensors& rows, const Visua
 
 }  // namespace
 
-VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan) {
+VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                             const Tensor& residual) {
   check(x, rows, plan);  // before its sizes are used
   const VisualRowsResult result{Tensor(x.shape(), x.dtype(), x.device()),
                                 Tensor({x.size(0), slots_of(rows)}, statistics_dtype(x.dtype()), x.device())};
-  visual_rows_into(x, rows, plan, result);
+  visual_rows_into(x, rows, plan, residual, result);
   return result;
 }
 
 void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
-                      const VisualRowsResult& result) {
+                      const Tensor& residual, const VisualRowsResult& result) {
   check(x, rows, plan);
   check_same(kOp, "x", x, "output", result.output);
+  if (residual) check_same(kOp, "x", x, "residual", residual);
   check_like(kOp, "scores", result.scores, {x.size(0), slots_of(rows)}, statistics_dtype(x.dtype()),
              x.device());
   count(x, rows, plan);
-  run<VisualRowsForward>(x.device().kind, x, rows, plan, result.output, result.scores);
+  run<VisualRowsForward>(x.device().kind, x, rows, plan, residual, result.output, result.scores);
 }
 
 void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,

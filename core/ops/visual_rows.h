@@ -33,10 +33,11 @@ struct VisualRowsPlan {
   double dropped = 0;  // share of each token's activated scores that becomes 0: the lowest (drop_lowest.h)
 };
 
-/// scores [tokens, n], before the activation, is what backward needs; output has x's dtype.
+/// scores [tokens, n], before the activation, is what backward needs; output has x's dtype, and so has
+/// residual where there is one.
 struct VisualRowsForward
     : KernelTag<VisualRowsForward, void(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan&,
-                                        const Tensor& output, const Tensor& scores)> {
+                                        const Tensor& residual, const Tensor& output, const Tensor& scores)> {
   static constexpr std::string_view name = "visual_rows_forward";
   static constexpr int launches = 6;  // where rows are factored and their products not cut
 };
@@ -47,22 +48,24 @@ struct VisualRowsBackward
                                          const VisualRowsPlan&, const Tensor& scores, const Tensor& dy,
                                          const Tensor& dx, const VisualRowsTensors& grads)> {
   static constexpr std::string_view name = "visual_rows_backward";
-  static constexpr int launches = 13;  // with all gradients
+  static constexpr int launches = 11;  // with all gradients
 };
 
 struct VisualRowsResult {
-  Tensor output, scores;  // [tokens, width] to be added to the FFN's output; [tokens, n] in f32 (f64)
+  Tensor output, scores;  // [tokens, width], what joins the FFN's output; [tokens, n] in f32 (f64)
 };
 
 /// x [tokens, width]. With m = 1 for the tokens of a sample with an image and 0 for the others, E the image
 /// terms of its image, padded with zeros from N to n:
 ///   scores = x (slot_keys + m lambda E_k)^T
-///   output = scale drop_lowest(dropout(activation(scores))) (slot_values + m lambda E_v)
+///   output = residual + scale drop_lowest(dropout(activation(scores))) (slot_values + m lambda E_v)
+/// `residual`, like x, may be empty.
 /// Throws ShapeError for N > n, for a sample without an image where there are no slots, and for whatever else
 /// does not fit.
-VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan);
+VisualRowsResult visual_rows(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
+                             const Tensor& residual = {});
 void visual_rows_into(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
-                      const VisualRowsResult& result);
+                      const Tensor& residual, const VisualRowsResult& result);
 void visual_rows_backward(const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan,
                           const Tensor& scores, const Tensor& dy, const Tensor& dx,
                           const VisualRowsTensors& grads);

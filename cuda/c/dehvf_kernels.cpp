@@ -130,7 +130,7 @@ int dehvf_attention_backward(dehvf_place place, const dehvf_attention_call* call
 int dehvf_visual_rows(dehvf_place place, const dehvf_visual_rows_call* call) {
   return guarded(place, [&](Device device) {
     const RowsCall t = tensors_of(*call, Lender{device});
-    visual_rows_into(t.x, t.rows, t.plan, {t.output, t.scores});
+    visual_rows_into(t.x, t.rows, t.plan, {}, {t.output, t.scores});
   });
 }
 

@@ -1,4 +1,4 @@
-// The fuser (core/ops/fuser.h), everything in f32. With a query's row q and the rows C of the levels that it
+// The fuser (core/ops/fuser.h), computed in f32. With a query's row q and the rows C of the levels that it
 // reads,
 //   q <- W_query (W_out relu(W_hidden [layer | position]))
 //   in each block:  m = norm_A(q + W_o attention(W_q q, W_k C, W_v C)),   q <- norm_B(m + W_down relu(W_up
@@ -32,8 +32,8 @@ struct Both {
 
 // y = gain x' + bias with x' = (x - mean) / deviation, a warp a row; x' and 1 / deviation are kept. y may be
 // x.
-__device__ void normalise(const FuserSizes& s, int rows, const float* x, const float* gain, const float* bias,
-                          Both y, float* kept, float* scales) {
+__device__ void normalise(const FuserSizes& s, int rows, const float* x, const FuserParameter& gain,
+                          const FuserParameter& bias, Both y, float* kept, float* scales) {
   __syncthreads();
   const int lane = int(threadIdx.x) % kWarp;
   for (int row = int(threadIdx.x) / kWarp; row < rows; row += kFuserWarps) {
@@ -136,7 +136,7 @@ __device__ void run_block(const FuserSizes& s, const FuserParameters& p, const K
   const int width = s.width;
   float *const a = memory.rows[0], *const b = memory.rows[1], *const q = memory.rows[2];
   const auto map = [&](const float* in, int count, int place, const auto& use) {
-    const float* const bias = p.in_block(kept.block, place + 1);
+    const FuserParameter& bias = p.in_block(kept.block, place + 1);
     product<false>(in, count, width, p.in_block(kept.block, place), width,
                    [&](int row, int c, float sum) { use(row, c, sum + bias[c]); });
   };
@@ -190,7 +190,7 @@ __global__ void fuser_kernel(FuserSizes s, FuserChunks chunks, FuserParameters p
 
 // dx = gain' (g - mean(g) - x' mean(g x')) / deviation with g = dy gain: what normalise() turns back into. dx
 // may be dy.
-__device__ void normalise_back(const FuserSizes& s, int rows, const float* dy, const float* gain,
+__device__ void normalise_back(const FuserSizes& s, int rows, const float* dy, const FuserParameter& gain,
                                const float* normed, const float* scales, Both dx) {
   __syncthreads();
   const int lane = int(threadIdx.x) % kWarp;
@@ -339,7 +339,7 @@ struct Call {
     const std::vector<FuserChunk> list = fuser_chunks(plan);
     std::ranges::copy(list, chunks.of);
     p.blocks = (int(parameters.size()) - kFuserHead - kFuserTail) / kFuserBlock;
-    for (size_t i = 0; i < parameters.size(); ++i) p.of[i] = parameters[i].data<float>();
+    for (size_t i = 0; i < parameters.size(); ++i) p.of[i] = {parameters[i].raw(), parameters[i].dtype()};
     const auto size = [](const Tensor& x, int axis) { return int(x.size(axis)); };
     const int layers = int(plan.first_level.size());
     sizes = {.images = size(levels, 0),

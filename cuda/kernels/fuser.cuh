@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/ops/fuser.h"
+#include "cuda/element.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/shared.cuh"
 
@@ -35,14 +36,33 @@ enum FuserMap {
   kNormB = 14
 };
 
+/// One as the model holds it, read in f32.
+struct FuserParameter {
+  const void* data;
+  DType dtype;
+
+  __device__ float operator[](int64_t i) const {
+    switch (dtype) {
+      case DType::bf16:
+        return widened(static_cast<const __nv_bfloat16*>(data)[i]);
+      case DType::f16:
+        return widened(static_cast<const __half*>(data)[i]);
+      default:
+        return static_cast<const float*>(data)[i];
+    }
+  }
+};
+
 struct FuserParameters {
-  const float* of[kFuserHead + kFuserBlock * kFuserMostBlocks + kFuserTail];
+  FuserParameter of[kFuserHead + kFuserBlock * kFuserMostBlocks + kFuserTail];
   int blocks;
 
-  __device__ const float* in_block(int block, int place) const {
+  __device__ const FuserParameter& in_block(int block, int place) const {
     return of[kFuserHead + kFuserBlock * block + place];
   }
-  __device__ const float* tail(int place) const { return of[kFuserHead + kFuserBlock * blocks + place]; }
+  __device__ const FuserParameter& tail(int place) const {
+    return of[kFuserHead + kFuserBlock * blocks + place];
+  }
 };
 
 /// Of each block, matrices [images * queries, width]: what the maps read and the normed sums before gain and
@@ -123,7 +143,7 @@ struct FuserTile {
 /// barrier, behind which `in` is read, and when it ends nobody reads `in` any more; what `use` wrote needs a
 /// barrier. A thread gets the same elements whatever the depth.
 template <bool kTransposed, class Use>
-__device__ void product(const float* in, int rows, int depth, const float* weight, int columns,
+__device__ void product(const float* in, int rows, int depth, const FuserParameter& weight, int columns,
                         const Use& use) {
   auto& tile = shared<FuserTile>().of;
   const int lane = int(threadIdx.x) % kWarp, warp = int(threadIdx.x) / kWarp;

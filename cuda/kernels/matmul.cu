@@ -239,7 +239,7 @@ bool aligned(const Tensor& x, uintptr_t bytes) {
 // What one call computes: outputs of the same m, perhaps a batch of each.
 struct Job {
   std::span<const ProductOutput> outputs;
-  bool transpose_a, transpose_b;
+  ProductOrder order;
   float alpha = 1;
 };
 
@@ -255,7 +255,7 @@ void add_segment(Plan<T, C>& plan, const Job& job, int64_t n, const std::vector<
   segment.packs = out.template in_packs<kAtOnce>(n);
   segment.out = out;
   for (size_t i = 0; i < terms.size(); ++i) {
-    const unsigned steps = steps_of(terms[i], job.transpose_a);
+    const unsigned steps = steps_of(terms[i], job.order.transpose_a);
     if (steps == 0) continue;
     segment.a[segment.terms] = view_of<T>(terms[i].a);
     segment.b[segment.terms] = view_of<T>(terms[i].b);
@@ -295,12 +295,12 @@ void start_in_order(const Plan<T, C>& plan, const Stream& stream) {
 template <class T, class C>
 void start(const Plan<T, C>& plan, const Job& job) {
   const Stream stream = current_stream(job.outputs[0].c.device());
-  if (job.transpose_a)
-    job.transpose_b ? start_in_order<T, false, true>(plan, stream)
-                    : start_in_order<T, false, false>(plan, stream);
+  if (job.order.transpose_a)
+    job.order.transpose_b ? start_in_order<T, false, true>(plan, stream)
+                          : start_in_order<T, false, false>(plan, stream);
   else
-    job.transpose_b ? start_in_order<T, true, true>(plan, stream)
-                    : start_in_order<T, true, false>(plan, stream);
+    job.order.transpose_b ? start_in_order<T, true, true>(plan, stream)
+                          : start_in_order<T, true, false>(plan, stream);
 }
 
 // The parts of k of all outputs.
@@ -311,7 +311,7 @@ int parts_of(const Job& job, int64_t batch) {
     tiles += batch * ((c.size(-2) + kSide - 1) / kSide) * ((c.size(-1) + columns - 1) / columns);
     sums += epilogue.times.empty() ? 1 : 2;
     int64_t steps = 0;
-    for (const ProductTerm& term : terms) steps += steps_of(term, job.transpose_a);
+    for (const ProductTerm& term : terms) steps += steps_of(term, job.order.transpose_a);
     fewest = std::min(fewest, steps);
   }
   return sums > kSegments ? 1 : parts_of(tiles, fewest);
@@ -365,14 +365,14 @@ void multiply(const Job& job) {
 void matmul(const Tensor& a, const Tensor& b, const Tensor& c, const MatmulOptions& options) {
   if (!fits(a, b, c)) return matmul_tiled(a, b, c, options);
   const ProductOutput output{{{a, b}}, c, {.residual = options.accumulate ? c : Tensor()}};
-  multiply({{&output, 1}, options.transpose_a, options.transpose_b, float(options.alpha)});
+  multiply({{&output, 1}, {options.transpose_a, options.transpose_b}, float(options.alpha)});
 }
 
 // The second sum goes along with the first one.
-bool fits(const ProductOutput& output, bool transpose_b) {
+bool fits(const ProductOutput& output, ProductOrder order) {
   const auto& [terms, c, epilogue] = output;
   const auto& times = epilogue.times;
-  if (!times.empty() && !transpose_b) return false;
+  if (!times.empty() && (order.transpose_a || !order.transpose_b)) return false;
   if (terms.size() > kTerms || (!times.empty() && times.size() != terms.size())) return false;
   for (size_t i = 0; i < terms.size(); ++i) {
     if (terms[i].a.dtype() != terms[0].a.dtype() || !fits(terms[i].a, terms[i].b, c)) return false;
@@ -383,18 +383,18 @@ bool fits(const ProductOutput& output, bool transpose_b) {
   return true;
 }
 
-bool fits(std::span<const ProductOutput> outputs, bool transpose_b) {
+bool fits(std::span<const ProductOutput> outputs, ProductOrder order) {
   const auto& [terms, c, epilogue] = outputs[0];
   return outputs.size() <= kSegments && std::ranges::all_of(outputs, [&](const ProductOutput& output) {
            return output.c.dtype() == c.dtype() && output.terms[0].a.dtype() == terms[0].a.dtype() &&
-                  fits(output, transpose_b);
+                  fits(output, order);
          });
 }
 
 // One launch, and one an output where k is cut, if all is of one dtype and aligned.
-void product(std::span<const ProductOutput> outputs, bool transpose_b) {
-  if (!fits(outputs, transpose_b)) return product_by_terms(outputs, transpose_b, finish_product);
-  multiply({outputs, false, transpose_b});
+void product(std::span<const ProductOutput> outputs, ProductOrder order) {
+  if (!fits(outputs, order)) return product_by_terms(outputs, order, finish_product);
+  multiply({outputs, order});
 }
 
 const Provide<Matmul> provide_matmul{{kKernelDevice}, matmul};

@@ -226,8 +226,9 @@ constexpr VisualRowsMiddle kMiddle{forward, backward, terms};
 
 const Provide<VisualRowsForward> provide_forward{
     {kKernelDevice},
-    [](const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& output,
-       const Tensor& scores) { visual_rows_forward(kMiddle, x, rows, plan, output, scores); }};
+    [](const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& residual,
+       const Tensor& output,
+       const Tensor& scores) { visual_rows_forward(kMiddle, x, rows, plan, residual, output, scores); }};
 const Provide<VisualRowsBackward> provide_backward{
     {kKernelDevice},
     [](const Tensor& x, const VisualRowsTensors& rows, const VisualRowsPlan& plan, const Tensor& scores,

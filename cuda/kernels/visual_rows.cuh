@@ -100,8 +100,9 @@ class Images {
   /// Empty where there is no image.
   Tensor mixture(int64_t tokens) const { return present_ ? held({tokens, on_device.coordinates}) : Tensor(); }
   Tensor project(const Tensor& x) const;
-  /// sum = along slots + mixed B
-  void add_up(const Tensor& along, const Tensor& slots, const Tensor& mixed, const Tensor& sum) const;
+  /// sum = residual + along slots + mixed B; residual may be empty, mixed is used up.
+  void add_up(const Tensor& along, const Tensor& slots, const Tensor& mixed, const Tensor& residual,
+              const Tensor& sum) const;
   /// The gradients of basis and bias, whichever is wanted.
   void shared_gradients(const Tensor& x, const Tensor& mixed_keys, const Tensor& dy,
                         const Tensor& mixed_values, const VisualRowsTensors& grads) const;
@@ -166,7 +167,8 @@ struct VisualRowsMiddle {
 };
 
 void visual_rows_forward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,
-                         const VisualRowsPlan& plan, const Tensor& output, const Tensor& scores);
+                         const VisualRowsPlan& plan, const Tensor& residual, const Tensor& output,
+                         const Tensor& scores);
 void visual_rows_backward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,
                           const VisualRowsPlan& plan, const Tensor& scores, const Tensor& dy,
                           const Tensor& dx, const VisualRowsTensors& grads);

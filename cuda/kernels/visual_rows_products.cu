@@ -63,16 +63,22 @@ Tensor Images::project(const Tensor& x) const {
   return result;
 }
 
-void Images::add_up(const Tensor& along, const Tensor& slots, const Tensor& mixed, const Tensor& sum) const {
+void Images::add_up(const Tensor& along, const Tensor& slots, const Tensor& mixed, const Tensor& residual,
+                    const Tensor& sum) const {
   // f32 terms are added up before they are rounded.
   const DType dtype = held_ == DType::f32 ? DType::f32 : sum.dtype();
   ProductOutput output{{}, sum.dtype() == dtype ? sum : Tensor(sum.shape(), dtype, device_)};
   if (slots) output.terms.push_back({along, slots});
   if (present_ && basis_) output.terms.push_back({mixed, basis_});
-  const Tensor beside = present_ && !basis_ ? cast(mixed, dtype) : Tensor();
+  Tensor beside = residual ? cast(residual, dtype) : Tensor();
+  if (present_ && !basis_) {
+    const Tensor written_out = cast(mixed, dtype);
+    if (beside) add_into(beside, written_out);
+    beside = written_out;
+  }
   if (!output.terms.empty()) {
     output.epilogue.residual = beside;
-    product_into({&output, 1}, false);
+    product_into({&output, 1}, {});
   } else {
     beside ? copy_into(beside, output.c) : fill(output.c, 0);
   }
@@ -82,8 +88,8 @@ void Images::add_up(const Tensor& along, const Tensor& slots, const Tensor& mixe
 void Images::shared_gradients(const Tensor& x, const Tensor& mixed_keys, const Tensor& dy,
                               const Tensor& mixed_values, const VisualRowsTensors& grads) const {
   const Tensor sum({on_device.coordinates, x.size(1)}, DType::f32, device_);
-  matmul_into(mixed_keys, x, sum, {.transpose_a = true});
-  matmul_into(mixed_values, dy, sum, {.transpose_a = true, .accumulate = true});
+  const ProductOutput output{{{mixed_keys, x}, {mixed_values, dy}}, sum};
+  product_into({&output, 1}, {.transpose_a = true});
   unpack_basis(sum, on_device.rank, grads.basis, grads.bias);
 }
 
@@ -96,12 +102,13 @@ bool Images::drop(const Tensor& weights, const Tensor& slopes) const {
 }
 
 void visual_rows_forward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,
-                         const VisualRowsPlan& plan, const Tensor& output, const Tensor& scores) {
+                         const VisualRowsPlan& plan, const Tensor& residual, const Tensor& output,
+                         const Tensor& scores) {
   const Images images(x, rows, plan);
   product_of_rows(x, rows.slot_keys, scores);
   const Tensor weights = images.held(scores.shape()), mixed = images.mixture(x.size(0));
   middle.forward(images, images.project(x), scores, weights, mixed);
-  images.add_up(weights, rows.slot_values, mixed, output);
+  images.add_up(weights, rows.slot_values, mixed, residual, output);
 }
 
 void visual_rows_backward(const VisualRowsMiddle& middle, const Tensor& x, const VisualRowsTensors& rows,
@@ -114,9 +121,11 @@ void visual_rows_backward(const VisualRowsMiddle& middle, const Tensor& x, const
   const Tensor projected = images.project(dy), mixed_keys = images.mixture(dy.size(0)),
                mixed_values = images.mixture(dy.size(0));
   middle.backward(images, projected, scores, slopes, dscores, weights, mixed_keys, mixed_values);
-  if (dx) images.add_up(dscores, rows.slot_keys, mixed_keys, dx);
-  if (grads.slot_keys) matmul_into(dscores, x, grads.slot_keys, {.transpose_a = true});
-  if (grads.slot_values) matmul_into(weights, dy, grads.slot_values, {.transpose_a = true});
+  if (dx) images.add_up(dscores, rows.slot_keys, mixed_keys, {}, dx);
+  std::vector<ProductOutput> slots;
+  if (grads.slot_keys) slots.push_back({{{dscores, x}}, grads.slot_keys});
+  if (grads.slot_values) slots.push_back({{{weights, dy}}, grads.slot_values});
+  product_into(slots, {.transpose_a = true});
   if (!images.present()) {
     for (const Tensor& grad : {grads.image_keys, grads.image_values, grads.basis, grads.bias})
       if (grad) fill(grad, 0);

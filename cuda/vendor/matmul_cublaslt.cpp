@@ -170,34 +170,34 @@ void matmul_cublaslt(const Tensor& a, const Tensor& b, const Tensor& c, const Ma
   Registry<Matmul>::instance().find({DeviceKind::cuda})(a, b, c, options);
 }
 
-void add_up(const std::vector<ProductTerm>& terms, double alpha, const Tensor& added, bool transpose_b,
+void add_up(const std::vector<ProductTerm>& terms, double alpha, const Tensor& added, ProductOrder order,
             const Tensor& sum) {
   const auto& [a, b] = terms[0];
-  if (!multiply(a, b, added, sum, {.transpose_b = transpose_b, .alpha = alpha})) {
+  MatmulOptions options{.transpose_a = order.transpose_a, .transpose_b = order.transpose_b, .alpha = alpha};
+  if (!multiply(a, b, added, sum, options)) {
     const ProductOutput one{{{a, b}}, sum, {.scale = alpha, .residual = added}};
-    Registry<Product>::instance().find({DeviceKind::cuda})({&one, 1}, transpose_b);
+    Registry<Product>::instance().find({DeviceKind::cuda})({&one, 1}, order);
   }
-  for (size_t i = 1; i < terms.size(); ++i)
-    matmul_cublaslt(terms[i].a, terms[i].b, sum,
-                    {.transpose_b = transpose_b, .alpha = alpha, .accumulate = true});
+  options.accumulate = true;
+  for (size_t i = 1; i < terms.size(); ++i) matmul_cublaslt(terms[i].a, terms[i].b, sum, options);
 }
 
 // One product a term, each rounded to c's dtype; then an epilogue on those sums, which wait where a result of
 // the same element will stand.
-void product_cublaslt(std::span<const ProductOutput> outputs, bool transpose_b) {
+void product_cublaslt(std::span<const ProductOutput> outputs, ProductOrder order) {
   for (const ProductOutput& output : outputs) {
     const auto& [terms, c, epilogue] = output;
     if (c.count() == 0) continue;
     const auto& [scale, bias, activation, times, residual, before, factor] = epilogue;
     if (!bias && !activation && times.empty() && !before) {
-      add_up(terms, scale, residual, transpose_b, c);
+      add_up(terms, scale, residual, order, c);
       continue;
     }
     const auto room = [&] { return Tensor(c.shape(), c.dtype(), c.device()); };
     const Tensor sum = before ? before : residual ? room() : c;
-    add_up(terms, 1, {}, transpose_b, sum);
+    add_up(terms, 1, {}, order, sum);
     const Tensor factors = times.empty() ? Tensor() : factor ? factor : room();
-    if (factors) add_up(times, 1, {}, transpose_b, factors);
+    if (factors) add_up(times, 1, {}, order, factors);
     finish_product(sum, factors, output);
   }
 }

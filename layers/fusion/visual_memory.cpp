@@ -90,14 +90,13 @@ Variable stack_levels(const TowerLevels& tower, std::span<const int> which, bool
     const auto found = tower.after_block.find(level);
     require<Error>(found != tower.after_block.end(),
                    "fusion: the tower did not deliver the level after block ", level);
-    const Variable normed = post_norm ? layer_norm(found->second, tower.post_norm_weight,
-                                                   tower.post_norm_bias, tower.post_norm_eps)
-                                      : found->second;
-    levels.push_back(reshape(normed, {normed.shape().rows(), tower.width}));
+    levels.push_back(reshape(found->second, {found->second.shape().rows(), tower.width}));
   }
   const int64_t tokens = tower.patches + (tower.class_token ? 1 : 0);
-  return reshape(levels.size() == 1 ? levels[0] : concat_rows(levels),
-                 {int64_t(which.size()), tower.images, tokens, tower.width});
+  const Variable stacked = reshape(levels.size() == 1 ? levels[0] : concat_rows(levels),
+                                   {int64_t(which.size()), tower.images, tokens, tower.width});
+  return post_norm ? layer_norm(stacked, tower.post_norm_weight, tower.post_norm_bias, tower.post_norm_eps)
+                   : stacked;
 }
 
 Tensor patch_index(const TowerLevels& tower, int64_t levels, Device device) {

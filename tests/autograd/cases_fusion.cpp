@@ -19,7 +19,8 @@ struct RowsCase {
   int64_t images = 3;
   double rate = 0;
   std::optional<Activation> activation = Activation::silu;
-  double lowest = 0;  // share of the scores
+  double lowest = 0;   // share of the scores
+  bool joins = false;  // a residual
 };
 
 VisualRowsPlan plan_of(const RowsCase& c) {  // when it runs: tensors need a Runtime
@@ -56,19 +57,23 @@ OpCase rows_case(const RowsCase& c) {
       inputs.push_back({"bias", {c.width}});
     }
   }
+  if (c.joins) inputs.push_back({"residual", {tokens, c.width}});
   const auto rows_of = [c](std::span<const Variable> in) {
-    const auto at = [&](size_t i) { return i < in.size() ? in[i] : Variable(); };
+    const auto at = [&](size_t i) { return i < in.size() - (c.joins ? 1 : 0) ? in[i] : Variable(); };
     if (c.slots == 0) return VisualRows{{}, {}, at(1), at(2), at(3), at(4), plan_of(c)};
     return VisualRows{in[1], in[2], at(3), at(4), at(5), at(6), plan_of(c)};
   };
   const double key = double(c.width) * (1 + 0.25 * double(c.rank)),
                weights = double(std::max(c.slots, c.image_rows));
-  return {"visual_rows_" + c.name, inputs, [=](auto in) { return visual_rows(in[0], rows_of(in)); },
+  const auto residual_of = [c](std::span<const Variable> in) { return c.joins ? in.back() : Variable(); };
+  return {"visual_rows_" + c.name, inputs,
+          [=](auto in) { return visual_rows(in[0], rows_of(in), residual_of(in)); },
           [=](auto in) {
             const VisualRows rows = rows_of(in);
             const Tensor mask = dropout_mask(std::max(c.slots, c.image_rows), rows.plan.sample_offsets,
                                              rows.plan.dropout, DType::f64);
-            return visual_rows_reference(in[0], rows, mask);
+            const Variable added = visual_rows_reference(in[0], rows, mask);
+            return c.joins ? add(added, residual_of(in)) : added;
           },
           key + weights};
 }
@@ -89,6 +94,8 @@ const bool kRows = [] {
            {"no_images", {3, 5}, {-1, -1}, 7, 0, 0, 9, 0},
            {"lowest_dropped", kLengths, kImageOf, 11, 7, 0, 19, 3, 0, {}, 0.3},
            {"no_slots", {3, 4, 0, 5}, {0, 2, 1, 0}, 0, 9, 0, 19, 3, 0.2, Activation::gelu, 0.25},
+           {"joined", kLengths, kImageOf, 11, 7, 5, 19, 3, 0.3, Activation::silu, 0, true},
+           {"joined_materialised", {3, 5}, {0, -1}, 7, 5, 0, 9, 1, 0, Activation::silu, 0, true},
            {"gelu", {3, 5}, {0, -1}, 7, 5, 3, 9, 1, 0.2, Activation::gelu},
        })
     AddCase(rows_case(c));

@@ -29,6 +29,8 @@ const std::vector<Wanted> kCases[] = {{{40, {24}, "b"}},
                                       {{24, {1048}, "sba+<", Activation::gelu_tanh}, {17, {520, 520}, "+"}},
                                       {{72, {1048}, "sat+<>"}, {3, {2048}, "at"}}};
 
+constexpr ProductOrder kLinear{.transpose_b = true};
+
 double largest(const Tensor& x) {
   double most = 0;
   for (double v : x.span<double>()) most = std::max(most, std::fabs(v));
@@ -54,16 +56,19 @@ class EpilogueKernels : public Parity {
     return result;
   }
 
+  Tensor stored(int64_t rows, int64_t columns, bool transposed, DType dtype, double range) {
+    return transposed ? matrix(columns, rows, dtype, 0, range) : matrix(rows, columns, dtype, 0, range);
+  }
+
   // Tensors like c begin `shift` elements behind an aligned address. Sums are near 1 whatever the depth.
-  ProductOutput drawn_output(const Wanted& wanted, int64_t m, DType dtype, bool transpose_b, int64_t shift) {
+  ProductOutput drawn_output(const Wanted& wanted, int64_t m, DType dtype, ProductOrder order,
+                             int64_t shift) {
     ProductOutput result{{}, room(m, wanted.n, dtype, shift)};
     Epilogue& e = result.epilogue;
     const double range = std::pow(1 + double(std::reduce(wanted.k.begin(), wanted.k.end())), -0.25);
-    const auto weight = [&](int64_t k) {
-      return matrix(transpose_b ? wanted.n : k, transpose_b ? k : wanted.n, dtype, 0, range);
-    };
+    const auto weight = [&](int64_t k) { return stored(k, wanted.n, order.transpose_b, dtype, range); };
     for (int64_t k : wanted.k) {
-      result.terms.push_back({matrix(m, k, dtype, 0, range), weight(k)});
+      result.terms.push_back({stored(m, k, order.transpose_a, dtype, range), weight(k)});
       if (wanted.has('t')) e.times.push_back({result.terms.back().a, weight(k)});
     }
     if (wanted.has('s')) e.scale = -0.75;
@@ -75,45 +80,46 @@ class EpilogueKernels : public Parity {
     return result;
   }
 
-  static void expect_meant(const ProductOutput& output, const Tensor& residual, bool transpose_b,
+  static void expect_meant(const ProductOutput& output, const Tensor& residual, ProductOrder order,
                            const std::string& what);
   void expect_guards_untouched() const {
     for (const auto& [whole, end] : wholes_) expect_untouched_behind(whole, end);
   }
   void check(const KernelKey& key, const std::vector<Wanted>& wanted, int64_t m, DType dtype,
-             bool transpose_b, int64_t shift);
+             ProductOrder order, int64_t shift);
 
  private:
   uint64_t seed_ = 0;
   std::vector<std::pair<Tensor, int64_t>> wholes_;
 };
 
-Tensor sum_of(const std::vector<ProductTerm>& terms, const Tensor& c, double scaled, bool transpose_b) {
+Tensor sum_of(const std::vector<ProductTerm>& terms, const Tensor& c, double scaled, ProductOrder order) {
   const Tensor sum = zeros(c.shape(), DType::f64);
   for (const auto& [a, b] : terms)
-    matmul_into(exact(a), exact(b), sum, {.transpose_b = transpose_b, .accumulate = true});
+    matmul_into(exact(a), exact(b), sum, {order.transpose_a, order.transpose_b, 1, true});
   return scale(sum, scaled);
 }
 
 // `residual` as it was before: it may be c. A variant that does its epilogue on rounded sums rounds each
 // term, and has the errors of both sums in what it multiplies.
-void EpilogueKernels::expect_meant(const ProductOutput& output, const Tensor& residual, bool transpose_b,
+void EpilogueKernels::expect_meant(const ProductOutput& output, const Tensor& residual, ProductOrder order,
                                    const std::string& what) {
   const Epilogue& e = output.epilogue;
   double depth = 1;
-  for (const ProductTerm& term : output.terms) depth += double(term.a.size(1));
-  for (const ProductTerm& term : e.times) depth = std::max(depth, double(term.a.size(1)));
+  const auto k_of = [&](const ProductTerm& term) { return double(term.a.size(order.transpose_a ? 0 : 1)); };
+  for (const ProductTerm& term : output.terms) depth += k_of(term);
+  for (const ProductTerm& term : e.times) depth = std::max(depth, k_of(term));
   const bool rounds_sums = what.find("cublaslt") != std::string::npos;
   const int stores = rounds_sums ? 2 * int(output.terms.size() + e.times.size()) : 1;
   double magnitude = std::sqrt(depth);  // of a row and a column, each of the fourth root
-  Tensor want = sum_of(output.terms, output.c, e.scale, transpose_b);
+  Tensor want = sum_of(output.terms, output.c, e.scale, order);
   if (e.bias) want = add_row(want, exact(e.bias));
   if (e.before)
     expect_close(e.before, want, {.additions = depth, .magnitude = magnitude, .stores = stores},
                  what + ", before");
   if (e.activation) want = activate(want, *e.activation);
   if (!e.times.empty()) {
-    const Tensor factor = sum_of(e.times, output.c, e.scale, transpose_b);
+    const Tensor factor = sum_of(e.times, output.c, e.scale, order);
     if (e.factor)
       expect_close(e.factor, factor, {.additions = depth, .magnitude = magnitude, .stores = stores},
                    what + ", factor");
@@ -126,13 +132,13 @@ void EpilogueKernels::expect_meant(const ProductOutput& output, const Tensor& re
 }
 
 void EpilogueKernels::check(const KernelKey& key, const std::vector<Wanted>& wanted, int64_t m, DType dtype,
-                            bool transpose_b, int64_t shift) {
+                            ProductOrder order, int64_t shift) {
   std::vector<ProductOutput> outputs;
-  for (const Wanted& one : wanted) outputs.push_back(drawn_output(one, m, dtype, transpose_b, shift));
-  Registry<Product>::instance().find(key)(outputs, transpose_b);
+  for (const Wanted& one : wanted) outputs.push_back(drawn_output(one, m, dtype, order, shift));
+  Registry<Product>::instance().find(key)(outputs, order);
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& residual = outputs[i].epilogue.residual;
-    expect_meant(outputs[i], residual ? exact(residual) : Tensor(), transpose_b,
+    expect_meant(outputs[i], residual ? exact(residual) : Tensor(), order,
                  concat("product ", key, ' ', m, 'x', wanted[i].n, ' ', wanted[i].parts, " shift ", shift,
                         ", output ", i));
   }
@@ -144,49 +150,50 @@ TEST_P(EpilogueKernels, AllParts) {
     for (const auto& wanted : kCases)
       for (int64_t m : {0, 1, 131})
         for (DType dtype : kKernelDtypes)
-          for (bool transpose_b : {false, true}) check(key, wanted, m, dtype, transpose_b, 0);
+          for (const ProductOrder& order : {ProductOrder{}, kLinear, ProductOrder{true, true}})
+            check(key, wanted, m, dtype, order, 0);
 }
 
 TEST_P(EpilogueKernels, ResultsAtAnyAddress) {
   for (const KernelKey& key : variants())
     for (DType dtype : kKernelDtypes)
-      check(key, {{40, {16}, "sbat+<>"}, {48, {24}, "b+"}}, 33, dtype, true, 1);
+      check(key, {{40, {16}, "sbat+<>"}, {48, {24}, "b+"}}, 33, dtype, kLinear, 1);
 }
 
 TEST_P(EpilogueKernels, EveryActivation) {
   for (const KernelKey& key : variants())
     for (int kind = 0; kind <= int(Activation::sigmoid); ++kind)
-      check(key, {{16, {24}, "ba<", Activation(kind)}}, 5, DType::bf16, true, 0);
+      check(key, {{16, {24}, "ba<", Activation(kind)}}, 5, DType::bf16, kLinear, 0);
 }
 
 TEST_P(EpilogueKernels, ResidualMayBeTheResult) {
   for (const KernelKey& key : variants())
     for (int64_t k : {40, 1048})
       for (const char* parts : {"", "sba", "at"}) {
-        ProductOutput output = drawn_output({24, {k}, parts}, 19, DType::f16, true, 0);
+        ProductOutput output = drawn_output({24, {k}, parts}, 19, DType::f16, kLinear, 0);
         output.c = output.epilogue.residual = matrix(19, 24, DType::f16);
         const Tensor before = exact(output.c);
-        Registry<Product>::instance().find(key)({&output, 1}, true);
-        expect_meant(output, before, true, concat("product ", key, ' ', parts, " onto its residual"));
+        Registry<Product>::instance().find(key)({&output, 1}, kLinear);
+        expect_meant(output, before, kLinear, concat("product ", key, ' ', parts, " onto its residual"));
       }
 }
 
 TEST_P(EpilogueKernels, FactorsOfAnotherOperand) {
   for (const KernelKey& key : variants()) {
-    ProductOutput output = drawn_output({24, {16}, "at"}, 9, DType::bf16, true, 0);
+    ProductOutput output = drawn_output({24, {16}, "at"}, 9, DType::bf16, kLinear, 0);
     output.epilogue.times = {{matrix(9, 40, DType::bf16, 0, 0.4), matrix(24, 40, DType::bf16, 0, 0.4)},
                              {matrix(9, 8, DType::f32, 0, 0.4), matrix(24, 8, DType::bf16, 0, 0.4)}};
-    Registry<Product>::instance().find(key)({&output, 1}, true);
-    expect_meant(output, {}, true, concat("product ", key, " by another one"));
+    Registry<Product>::instance().find(key)({&output, 1}, kLinear);
+    expect_meant(output, {}, kLinear, concat("product ", key, " by another one"));
   }
 }
 
 TEST_P(EpilogueKernels, RepeatAndPassNanOn) {
   for (const KernelKey& key : variants())
     for (int64_t k : {24, 1048}) {
-      ProductOutput output = drawn_output({40, {k}, "bat+", Activation::relu}, 7, DType::bf16, true, 0);
+      ProductOutput output = drawn_output({40, {k}, "bat+", Activation::relu}, 7, DType::bf16, kLinear, 0);
       const auto product = [&] {
-        Registry<Product>::instance().find(key)({&output, 1}, true);
+        Registry<Product>::instance().find(key)({&output, 1}, kLinear);
         return output.c.to(kCpu);
       };
       const Tensor first = product(), second = product();
@@ -201,9 +208,9 @@ TEST_P(EpilogueKernels, RepeatAndPassNanOn) {
 
 TEST_P(EpilogueKernels, RefuseWhatDoesNotFit) {
   const auto refused = [&](const auto& change) {
-    ProductOutput output = drawn_output({8, {16}, ""}, 3, DType::bf16, true, 0);
+    ProductOutput output = drawn_output({8, {16}, ""}, 3, DType::bf16, kLinear, 0);
     change(output.epilogue);
-    EXPECT_ANY_THROW(product_into({&output, 1}, true));
+    EXPECT_ANY_THROW(product_into({&output, 1}, kLinear));
   };
   refused([&](Epilogue& e) { e.bias = matrix(1, 9, DType::bf16).reshape({9}); });
   refused([&](Epilogue& e) { e.bias = matrix(1, 8, DType::f32).reshape({8}); });
@@ -213,11 +220,11 @@ TEST_P(EpilogueKernels, RefuseWhatDoesNotFit) {
 }
 
 TEST_P(EpilogueKernels, WhatIsNotFiniteIsSeen) {
-  const ProductOutput output = drawn_output({8, {16}, "b"}, 3, DType::bf16, true, 0);
+  const ProductOutput output = drawn_output({8, {16}, "b"}, 3, DType::bf16, kLinear, 0);
   const NanWatch watch;
-  EXPECT_NO_THROW(product_into({&output, 1}, true));
+  EXPECT_NO_THROW(product_into({&output, 1}, kLinear));
   fill(output.epilogue.bias, NAN);
-  EXPECT_THROW(product_into({&output, 1}, true), Error);
+  EXPECT_THROW(product_into({&output, 1}, kLinear), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Places, EpilogueKernels, kAsyncPlaces, place_name);

@@ -51,7 +51,7 @@ const std::vector<Case> kCases = {
 };
 
 struct Inputs {
-  Tensor x, dy;
+  Tensor x, dy, residual;
   VisualRowsTensors rows;
   VisualRowsPlan plan;
 };
@@ -64,6 +64,7 @@ Inputs make(const Case& c, DType dtype, DType shared) {
   };
   const int64_t tokens = c.offsets.back();
   Inputs in{draw({tokens, c.width}, 1, dtype), draw({tokens, c.width}, 2, dtype)};
+  if (dtype == shared) in.residual = draw({tokens, c.width}, 9, dtype);  // with it and without
   if (!c.slotless) {
     in.rows.slot_keys = draw({c.slots, c.width}, 3, shared);
     in.rows.slot_values = draw({c.slots, c.width}, 4, shared);
@@ -102,7 +103,8 @@ VisualRowsTensors each(const VisualRowsTensors& t, const Fn& fn) {
 Inputs on(const Inputs& in, Device device) {
   Inputs out = in;
   const auto there = [&](const Tensor& x) { return moved(x, device); };
-  out.x = there(in.x), out.dy = there(in.dy), out.rows = each(in.rows, there);
+  out.x = there(in.x), out.dy = there(in.dy), out.residual = there(in.residual),
+  out.rows = each(in.rows, there);
   out.plan.sample_offsets = there(in.plan.sample_offsets);
   out.plan.image_of = there(in.plan.image_of);
   out.plan.dropout.sample_ids = there(in.plan.dropout.sample_ids);
@@ -120,9 +122,9 @@ class VisualRowsKernels : public Parity {
     const int64_t tokens = c.offsets.back();
     const Tensor output = full({tokens, c.width}, NAN, dtype, device());
     const Tensor scores = full({tokens, c.slots}, NAN, DType::f32, device());
-    Registry<VisualRowsForward>::instance().find(key)(in.x, in.rows, in.plan, output, scores);
+    Registry<VisualRowsForward>::instance().find(key)(in.x, in.rows, in.plan, in.residual, output, scores);
     const VisualRowsTensors wide_rows = each(host.rows, wide);
-    const VisualRowsResult want = visual_rows(exact(host.x), wide_rows, host.plan);
+    const VisualRowsResult want = visual_rows(exact(host.x), wide_rows, host.plan, wide(host.residual));
     // Sums of many random terms: the largest of the results is about ||a|| ||b||, and their lengths add up
     // along the chain x -> scores -> output -> gradients.
     const double rank = c.images > 0 ? double(std::max<int64_t>(c.rank, 1)) : 0;
@@ -173,7 +175,7 @@ TEST_P(VisualRowsKernels, FormOnlyWhatIsWantedAndRepeatBitForBit) {
     const Inputs in = on(make(kCases[2], DType::bf16, DType::f32), device());
     const auto result = [&] {
       const Tensor output(in.x.shape(), DType::bf16, device()), scores({17, 21}, DType::f32, device());
-      Registry<VisualRowsForward>::instance().find(key)(in.x, in.rows, in.plan, output, scores);
+      Registry<VisualRowsForward>::instance().find(key)(in.x, in.rows, in.plan, in.residual, output, scores);
       const VisualRowsTensors grads{.basis = poisoned(in.rows.basis, DType::f32, device())};
       Registry<VisualRowsBackward>::instance().find(key)(in.x, in.rows, in.plan, scores, in.dy, {}, grads);
       return std::pair{output.to(kCpu), grads.basis.to(kCpu)};
@@ -190,7 +192,7 @@ TEST_P(VisualRowsKernels, AreAsManyLaunchesAsTheirTagsSay) {
   const Inputs in = on(make(kCases[9], DType::bf16, DType::bf16), device());
   const Tensor output(in.x.shape(), DType::bf16, device()), scores({21, 24}, DType::f32, device());
   const Trace forward;
-  run<VisualRowsForward>(device().kind, in.x, in.rows, in.plan, output, scores);
+  run<VisualRowsForward>(device().kind, in.x, in.rows, in.plan, in.residual, output, scores);
   EXPECT_EQ(forward.launches, VisualRowsForward::launches);
   const auto like = [](const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); };
   const Tensor dx = like(in.x);

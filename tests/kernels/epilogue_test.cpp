@@ -148,7 +148,7 @@ void EpilogueKernels::check(const KernelKey& key, const std::vector<Wanted>& wan
 TEST_P(EpilogueKernels, AllParts) {
   for (const KernelKey& key : variants())
     for (const auto& wanted : kCases)
-      for (int64_t m : {0, 1, 131})
+      for (int64_t m : {0, 1, 132})
         for (DType dtype : kKernelDtypes)
           for (const ProductOrder& order : {ProductOrder{}, kLinear, ProductOrder{true, true}})
             check(key, wanted, m, dtype, order, 0);

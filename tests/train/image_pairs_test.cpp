@@ -102,7 +102,7 @@ TEST_F(ImagePairs, KeptDecodedAndFromMemoryTrainingIsTheSame) {
 }
 
 TEST_F(ImagePairs, IsLearnedAndScored) {
-  auto run = this->run({"train.batch=16", "train.micro_batch=16", "train.limit=16", "tune=full"});
+  auto run = this->run({"train.batch=8", "train.micro_batch=8", "train.limit=8", "tune=full"});
   const SplitData data = run.load("train", Use::training);
   AdapterTask task(run.model(), run.model(), data.examples, data.pictures.get(), run.config().batches);
   Trainer trainer(task, {.steps = 100, .schedule = {.peak = 2e-3, .warmup = 1, .steps = 100}});
